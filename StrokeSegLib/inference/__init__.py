@@ -1,0 +1,1 @@
+"""Volumes and a model in, probability on the input's own grid out."""

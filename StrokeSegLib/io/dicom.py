@@ -1,0 +1,292 @@
+"""Reads DICOM: a folder with one series (or one picked by its UID), or a single file, through SimpleITK's GDCM.
+
+Each slice is decoded by itself, with its own rescale slope and intercept, and placed by its own position: reading the
+series in one go would trust that the gaps are even and the gantry upright.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.reading import Reading, quiet_itk
+from StrokeSegLib.io.stack import stack_to_volume
+
+#: Storage classes without pixels of a scan, by the start of their UID: reports, presentation states, curves, RT plans,
+#: documents, raw data; they lie beside images in real folders and are passed over.
+_NO_IMAGE = tuple(
+    f"1.2.840.10008.{end}"
+    for end in ("1.3.10", *(f"5.1.4.1.1.{n}" for n in ("4.2", "9.", "11.", "66", "88.", "104.")),
+                *(f"5.1.4.1.1.481.{n}" for n in range(2, 10)), "5.1.4.34", "5.1.4.43", "5.1.4.44", "5.1.4.45")
+)  # fmt: skip
+_DTYPES: dict[int, type[Any]] = {
+    sitk.sitkUInt8: np.uint8, sitk.sitkInt8: np.int8, sitk.sitkUInt16: np.uint16, sitk.sitkInt16: np.int16,
+    sitk.sitkUInt32: np.uint32, sitk.sitkInt32: np.int32, sitk.sitkFloat32: np.float32, sitk.sitkFloat64: np.float32,
+}  # fmt: skip
+#: Two slices nearer than this lie at the same place.
+_SAME_PLACE_MM = 0.01
+_SAME_DIRECTION = 1e-3
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One file's header, as far as geometry and grouping need it; nothing that names the patient."""
+
+    path: Path
+    series: str
+    modality: str
+    description: str
+    instance: str
+    b_value: str
+    size: tuple[int, int]
+    frames: int
+    position: tuple[float, ...]
+    axes: tuple[float, ...]
+    spacing_ij_mm: tuple[float, ...]
+    thickness_mm: float
+    pixel_id: int
+    components: int
+    mosaic: bool
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """True for a DICOM file with its preamble, and for an old one without (its first group is 0008)."""
+    with path.open("rb") as file:
+        start = file.read(132)
+    return start[128:] == b"DICM" or (start[:2] == b"\x08\x00" and start[3:4] == b"\x00")
+
+
+def read_dicom_folder(folder: Path, series_uid: str | None) -> Reading:
+    """The one series of a folder and its subfolders, or the one asked for; files that are no images are passed over.
+
+    Raises:
+        InputError: No image in the folder, several series and none asked for, an unknown one, a damaged file, or
+            slices that do not make one volume.
+    """
+    files = sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    if not files:
+        raise InputError(f"the folder {folder} is empty, a folder of DICOM images is needed: check the path")
+    slices = [s for file in files if (s := _read_header(file)) is not None]
+    if not slices:
+        others = [f.name for f in files if f.name.lower().endswith((".nii", ".nii.gz", ".nrrd", ".mha"))]
+        cure = f"give the file itself, {folder / others[0]}" if others else "check the path"
+        raise InputError(
+            f"the folder {folder} holds no DICOM image among its {len(files)} files, one is needed: {cure}"
+        )
+    series: dict[str, list[Slice]] = {}
+    for item in slices:
+        series.setdefault(item.series, []).append(item)
+    if series_uid is None and len(series) > 1:
+        raise InputError(
+            f"the folder {folder} holds {len(series)} DICOM series, one is needed: {_listed(series)}; "
+            f"ask for one with {folder}#SERIES_UID"
+        )
+    if series_uid is not None and series_uid not in series:
+        raise InputError(f"the folder {folder} has no DICOM series {series_uid}; it holds {_listed(series)}")
+    return _read_slices(str(folder), series[series_uid or next(iter(series))])
+
+
+def read_dicom_file(path: Path) -> Reading:
+    """A single DICOM file: one slice.
+
+    Raises:
+        InputError: It is damaged, no image, or not one gray slice with a position.
+    """
+    header = _read_header(path)
+    if header is None:
+        raise InputError(f"{path} is a DICOM file without an image (a report or an index), a CT or MR slice is needed")
+    return _read_slices(str(path), [header])
+
+
+def _read_header(path: Path) -> Slice | None:
+    """The header of an image, None for any other file.
+
+    Raises:
+        InputError: A DICOM image that can not be read: leaving it out would leave a hole in the scan.
+    """
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} can not be read (no permission): ask its owner, or run as a user who may")
+    if not path.is_file() or not looks_like_dicom(path):
+        return None
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    try:
+        with quiet_itk():
+            reader.ReadImageInformation()
+    except RuntimeError as error:
+        storage = _storage_class(path)
+        if storage is None or storage.startswith(_NO_IMAGE):
+            return None
+        raise InputError(
+            f"{path} is a DICOM file that can not be decoded, a whole image is needed: "
+            f"copy it again, or take it out of the folder if it is not of this scan"
+        ) from error
+    keys = set(reader.GetMetaDataKeys())
+
+    def text(tag: str) -> str:
+        return str(reader.GetMetaData(tag)).strip(" \0") if tag in keys else ""
+
+    spacing = _numbers(text("0028|0030")) or _numbers(text("0018|1164"))
+    return Slice(
+        path=path,
+        series=text("0020|000e"),
+        modality=text("0008|0060"),
+        description=text("0008|103e"),
+        instance=text("0008|0018"),
+        b_value=text("0018|9087"),
+        size=(int(reader.GetSize()[0]), int(reader.GetSize()[1])),
+        frames=int(reader.GetSize()[2]) if len(reader.GetSize()) > 2 else 1,
+        position=_numbers(text("0020|0032")),
+        axes=_numbers(text("0020|0037")),
+        spacing_ij_mm=spacing[::-1],  # DICOM gives the distance of rows (along j) first
+        thickness_mm=next((t for tag in ("0018|0088", "0018|0050") if (t := (*_numbers(text(tag)), 0.0)[0]) > 0), 0.0),
+        pixel_id=reader.GetPixelID(),
+        components=reader.GetNumberOfComponents(),
+        mosaic="MOSAIC" in text("0008|0008").split("\\"),
+    )
+
+
+def _storage_class(path: Path) -> str | None:
+    """Media storage class (0002,0002) of a file that GDCM refused; None for a file without DICOM's preamble."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    at = head.find(b"\x02\x00\x02\x00UI")
+    length = int.from_bytes(head[at + 6 : at + 8], "little")
+    found = head[at + 8 : at + 8 + length].decode("ascii", "replace").strip(" \0") if at >= 0 else ""
+    return found if head[128:132] == b"DICM" else None
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """Numbers of a DICOM string, none if one of them is not finite or not a number."""
+    try:
+        numbers = tuple(float(part) for part in text.split("\\"))
+    except ValueError:
+        return ()
+    return numbers if np.all(np.isfinite(numbers)) else ()
+
+
+def _listed(series: dict[str, list[Slice]]) -> str:
+    return ", ".join(
+        f"{uid} ({items[0].description or 'no description'}, {items[0].modality or 'no modality'}, {len(items)} images)"
+        for uid, items in series.items()
+    )
+
+
+def _read_slices(source: str, slices: Sequence[Slice]) -> Reading:
+    first = slices[0]
+    _check_one_stack(source, slices)
+    axes = _axes(source, first.axes)
+    slices, warnings = _sorted_once(source, slices, axes[:, 2])
+    if len(slices) == 1 and first.thickness_mm == 0:
+        warnings.append(f"{source} is a single slice of unknown thickness: 1 mm was assumed, its volumes are a guess")
+    positions = np.array([s.position for s in slices])
+    array = _pixels(slices)
+    try:
+        volume, warning = stack_to_volume(
+            array, positions, axes, (first.spacing_ij_mm[0], first.spacing_ij_mm[1]), first.thickness_mm or 1.0
+        )
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    if warning:
+        warnings.append(f"{source} {warning}")
+    return Reading(volume, tuple(warnings), first.modality or None)
+
+
+def _check_one_stack(source: str, slices: Sequence[Slice]) -> None:
+    """Refuses what is not a stack of parallel gray slices of one size."""
+    first = slices[0]
+    for item in slices:
+        if item.components != 1:
+            raise InputError(f"{item.path} is a color image, a gray one is needed: give the original CT or MR series")
+        if item.frames != 1 or item.mosaic:
+            kind = "a mosaic of slices" if item.mosaic else f"{item.frames} frames"
+            raise InputError(
+                f"{item.path} holds {kind} in one DICOM file, one slice a file is needed: "
+                f"convert it to NIfTI, for example with dcm2niix or Slicer"
+            )
+        if (
+            len(item.position) != 3
+            or len(item.axes) != 6
+            or len(item.spacing_ij_mm) != 2
+            or min(item.spacing_ij_mm) <= 0
+        ):
+            raise InputError(
+                f"{item.path} does not say where its slice lies (position, orientation or pixel spacing is missing), "
+                f"an original CT or MR slice is needed: leave it out, or give the series as NIfTI"
+            )
+    sizes = Counter(
+        f"{s.size[0]} x {s.size[1]} pixels of {s.spacing_ij_mm[0]:g} x {s.spacing_ij_mm[1]:g} mm" for s in slices
+    )
+    if len(sizes) > 1:
+        kinds = ", ".join(f"{count} of {size}" for size, count in sizes.items())
+        raise InputError(f"the slices of {source} differ in size ({kinds}), one size is needed: take the others out")
+    turned = [s for s in slices if np.abs(np.subtract(s.axes, first.axes)).max() > _SAME_DIRECTION]
+    if turned:
+        raise InputError(
+            f"{len(turned)} of the {len(slices)} slices of {source} lie in another plane "
+            f"(such as {turned[0].path.name}), parallel slices are needed: take the others out (is it a localizer?)"
+        )
+
+
+def _axes(source: str, numbers: tuple[float, ...]) -> NDArray[np.float64]:
+    """3x3, columns i, j and their normal, made exactly orthonormal from DICOM's rounded numbers."""
+    i, j = np.array(numbers[:3]), np.array(numbers[3:])
+    normal = np.cross(i, j)
+    lengths = [float(np.linalg.norm(v)) for v in (i, j, normal)]
+    if max(abs(length - 1) for length in lengths) > 10 * _SAME_DIRECTION:
+        raise InputError(
+            f"{source} has a broken image orientation {numbers}, two unit vectors at right angles are needed"
+        )
+    i, normal = i / lengths[0], normal / lengths[2]
+    return np.stack([i, np.cross(normal, i), normal], axis=1)
+
+
+def _sorted_once(source: str, slices: Sequence[Slice], normal: NDArray[np.float64]) -> tuple[list[Slice], list[str]]:
+    """Slices from the lowest to the highest along the normal, copies of a file left out.
+
+    Raises:
+        InputError: Different images lie at the same place: several volumes in one series.
+    """
+    seen: dict[str, Slice] = {}
+    for item in slices:
+        seen.setdefault(item.instance or str(item.path), item)
+    unique = sorted(seen.values(), key=lambda s: float(np.dot(s.position, normal)))
+    heights = np.array([np.dot(s.position, normal) for s in unique])
+    places = int((np.diff(heights) > _SAME_PLACE_MM).sum()) + 1
+    if places < len(unique):
+        b_values = sorted({s.b_value for s in unique if s.b_value}, key=float)
+        which = f" with b-values {', '.join(b_values)}" if len(b_values) > 1 else ""
+        raise InputError(
+            f"{source} holds {len(unique)} images at {places} slice positions ({len(unique) / places:g} volumes in one "
+            f"series{which}), one volume is needed: split it, for example with dcm2niix, and give the file you need"
+        )
+    copies = len(slices) - len(unique)
+    return unique, [f"{source} holds {copies} copies of its slices, they were left out"] if copies else []
+
+
+def _pixels(slices: Sequence[Slice]) -> NDArray[Any]:
+    """Shape ``(K, J, I)``, rescaled values in the smallest type that holds all slices."""
+    dtype = np.result_type(*{_DTYPES.get(s.pixel_id, np.float32) for s in slices})
+    if dtype.kind == "f":
+        dtype = np.dtype(np.float32)
+    array = np.empty((len(slices), *slices[0].size[::-1]), dtype)
+    for index, item in enumerate(slices):
+        try:
+            with quiet_itk():
+                image = sitk.ReadImage(str(item.path), imageIO="GDCMImageIO")
+        except RuntimeError as error:
+            raise InputError(
+                f"{item.path} is a damaged DICOM image, its pixels can not be decoded: copy it again"
+            ) from error
+        array[index] = sitk.GetArrayViewFromImage(image).reshape(array.shape[1:])
+    return array

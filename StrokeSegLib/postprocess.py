@@ -1,0 +1,104 @@
+"""From probabilities to a label map: thresholds, one label a voxel, small components removed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.measure import CONNECTIVITY_26
+from StrokeSegLib.volume import Volume
+
+#: Where hemorrhage is exactly as likely as another label, hemorrhage it is: missing blood is the worse mistake.
+HEMORRHAGE = 2
+#: Label maps are stored as uint8.
+LARGEST_LABEL = 255
+
+
+def label_map(probability: Mapping[int, Volume], thresholds: Mapping[int, float], min_volume_ml: float) -> Volume:
+    """The label map of one or several probability maps.
+
+    A voxel gets a label where the label's probability exceeds the label's threshold; where several do, the one with the
+    largest probability / threshold, hemorrhage winning a tie, then the lower label. NaN counts as background.
+    Components that are then smaller than ``min_volume_ml`` are removed, label by label.
+
+    Args:
+        probability: Per label (1-255) its probability, 0-1, all on one grid.
+        thresholds: Per label its threshold, above 0 and at most 1.
+        min_volume_ml: Smallest lesion that is kept, mL; 0 keeps all.
+
+    Returns:
+        uint8 labels on the same grid, 0 is background.
+
+    Raises:
+        InputError: No probability, a label or threshold out of range or missing, different grids, negative volume.
+    """
+    grid = _check(probability, thresholds)
+    # Tie order; a later label must be strictly more likely to take a voxel from an earlier one.
+    order = sorted(probability, key=lambda value: (value != HEMORRHAGE, value))
+    labels: NDArray[np.uint8] = np.zeros(grid.array.shape, dtype=np.uint8)
+    for k in range(labels.shape[0]):  # slice by slice: the ratios of a whole large volume would not fit beside it
+        best: NDArray[np.float32] = np.zeros(labels.shape[1:], dtype=np.float32)
+        for value in order:
+            plane = probability[value].array[k].astype(np.float32)
+            ratio = plane / np.float32(thresholds[value])
+            wins = (plane > thresholds[value]) & (ratio > best)
+            labels[k][wins] = value
+            best[wins] = ratio[wins]
+    for value in order:
+        _remove_small(labels, value, min_volume_ml, grid.voxel_volume_ml)
+    return grid.with_array(labels)
+
+
+def remove_small(mask: Volume, min_volume_ml: float) -> Volume:
+    """The mask without its 26-connected components smaller than ``min_volume_ml`` (one of exactly that size stays).
+
+    Args:
+        mask: Non-zero is lesion.
+        min_volume_ml: mL, at least 0; 0 keeps all.
+
+    Returns:
+        A bool mask on the same grid; the given one is left as it is.
+
+    Raises:
+        InputError: ``min_volume_ml`` is negative or not a number.
+    """
+    kept = (mask.array != 0).astype(np.uint8)
+    _remove_small(kept, 1, min_volume_ml, mask.voxel_volume_ml)
+    return mask.with_array(kept.view(np.bool_))
+
+
+def _remove_small(labels: NDArray[np.uint8], value: int, min_volume_ml: float, voxel_volume_ml: float) -> None:
+    """Sets the small components of one label to 0, in place."""
+    if not (math.isfinite(min_volume_ml) and min_volume_ml >= 0):
+        raise InputError(f"the smallest lesion volume must be 0 mL or more, got {min_volume_ml}")
+    # The small subtrahend keeps 10 voxels of 0.001 mL a match for 0.01 mL, whatever the division rounds to.
+    min_voxels = math.ceil(min_volume_ml / voxel_volume_ml - 1e-6)
+    boxes = ndimage.find_objects(labels, max_label=value)
+    box = boxes[value - 1] if len(boxes) >= value else None
+    if box is None or min_voxels <= 1:
+        return
+    numbered, count = ndimage.label(labels[box] == value, CONNECTIVITY_26)
+    small = np.bincount(numbered.ravel(), minlength=count + 1) < min_voxels
+    small[0] = False
+    labels[box][small[numbered]] = 0
+
+
+def _check(probability: Mapping[int, Volume], thresholds: Mapping[int, float]) -> Volume:
+    if not probability:
+        raise InputError("a label map needs the probability of at least one label, got none")
+    grid = next(iter(probability.values()))
+    for value, volume in probability.items():
+        threshold: Any = thresholds.get(value)
+        if not 1 <= value <= LARGEST_LABEL:
+            raise InputError(f"a label must be 1 to {LARGEST_LABEL}, got {value}")
+        if threshold is None or not 0 < threshold <= 1:
+            raise InputError(f"label {value} needs a threshold above 0 and at most 1, got {threshold}")
+        if not grid.same_grid(volume):
+            raise InputError(f"the probabilities of the labels {sorted(probability)} are not all on one grid")
+    return grid

@@ -1,0 +1,128 @@
+"""Intensities: ADC units, the scale of DWI, and whether an image is what its role says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.preprocess.brain import PARENCHYMA_ADC_UM2_PER_MS, brain_mask, foreground
+
+#: Median ADC of a whole brain, CSF's partial volume included, um2/ms: where powers of ten are compared with.
+TYPICAL_BRAIN_ADC_UM2_PER_MS = 0.9
+#: A power of ten fits when the median lies within this factor of the typical value (log10).
+UNIT_TOLERANCE_LOG10 = 0.4
+#: Names of the units in use, by the factor to um2/ms.
+ADC_UNITS = {0: "10⁻³ mm²/s", 3: "mm²/s", -3: "10⁻⁶ mm²/s"}
+#: Network inputs are clipped here: DWI in multiples of the brain's median, ADC in um2/ms.
+DWI_MAX, ADC_MAX = 6.0, 4.0
+#: HU below which a voxel is air, and the part of an image's voxels that must be air for it to count as CT. An ADC map
+#: in 10⁻⁶ mm²/s may hold noise below that in its background, but never in a fifth of all voxels.
+CT_AIR_HU, CT_AIR_FRACTION = -500.0, 0.2
+#: A skull-stripped CT with zeros around it: the positive values of brain lie here, HU (1st to 99th percentile).
+CT_BRAIN_HU = (0.0, 120.0)
+
+
+@dataclass(frozen=True)
+class AdcUnit:
+    """The unit of an ADC map: ``value * 10**power`` is in um2/ms (which is 1e-3 mm2/s)."""
+
+    power: int
+
+    @property
+    def name(self) -> str:
+        """How people write it."""
+        return ADC_UNITS.get(self.power, f"10⁻³ mm²/s times 10^{-self.power}")
+
+
+def find_adc_unit(adc: NDArray[np.float32], dwi: NDArray[np.float32]) -> AdcUnit:
+    """The unit of an ADC map, from the median over the bright part of the DWI: healthy brain is known in um2/ms.
+
+    Raises:
+        InputError: No power of ten brings the median near a brain's.
+    """
+    values = adc[foreground(dwi) & (adc > 0)]
+    if values.size == 0:
+        raise InputError("adc has no positive value inside the brain; needed an ADC map; check the roles of the inputs")
+    median = float(np.median(values))
+    exact = np.log10(TYPICAL_BRAIN_ADC_UM2_PER_MS / median)
+    power = round(exact)
+    if abs(exact - power) > UNIT_TOLERANCE_LOG10:
+        raise InputError(
+            f"adc has a median of {median:.3g} in the brain, which fits no ADC unit (about 0.9 in 10⁻³ mm²/s, 0.0009 "
+            "in mm²/s, 900 in 10⁻⁶ mm²/s); check that adc is an ADC map and dwi the b≈1000 image"
+        )
+    return AdcUnit(power)
+
+
+def dwi_scale(dwi: NDArray[np.float32], adc_um2_per_ms: NDArray[np.float32]) -> float:
+    """Median DWI signal of parenchyma: dividing by it makes scanners alike.
+
+    Raises:
+        InputError: Nothing in the pair looks like brain.
+    """
+    low, high = PARENCHYMA_ADC_UM2_PER_MS
+    # Muscle and scalp are darker than brain in DWI, so the median of the inner mask is brain's.
+    inside = brain_mask(dwi, adc_um2_per_ms) & (adc_um2_per_ms > low) & (adc_um2_per_ms < high) & (dwi > 0)
+    if not inside.any():
+        raise InputError(
+            "dwi and adc show no brain (bright DWI with an ADC of 0.2-1.6 10⁻³ mm²/s); check the roles of the inputs"
+        )
+    return float(np.median(dwi[inside]))
+
+
+def network_channels(
+    dwi: NDArray[np.float32], adc_um2_per_ms: NDArray[np.float32], scale: float
+) -> NDArray[np.float32]:
+    """DWI over its scale and ADC, both clipped, brought to about -1..1: shape ``(2, K, J, I)``."""
+    channels = np.stack([np.clip(dwi / np.float32(scale), 0, DWI_MAX), np.clip(adc_um2_per_ms, 0, ADC_MAX)])
+    channels -= 1
+    channels[0] /= 1.5
+    return channels.astype(np.float32, copy=False)
+
+
+def channel_values(channels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """DWI over its scale and ADC in um2/ms again, from ``network_channels`` (what was clipped stays clipped)."""
+    return channels[0] * 1.5 + 1, channels[1] + 1
+
+
+def looks_like_ct(array: NDArray[Any]) -> bool:
+    """True when a good part of the voxels lies at air's Hounsfield units: no MRI has that."""
+    return bool((_sample(array) < CT_AIR_HU).mean() > CT_AIR_FRACTION)
+
+
+def _looks_like_stripped_ct(array: NDArray[Any]) -> bool:
+    sample = _sample(array)
+    brain = sample[sample != 0]
+    if brain.size == 0:
+        return False
+    low, high = np.percentile(brain, [1, 99])
+    return bool(low >= CT_BRAIN_HU[0] - 20 and high <= CT_BRAIN_HU[1] and 15 < np.median(brain) < 60)
+
+
+def _sample(array: NDArray[Any]) -> NDArray[Any]:
+    """At most about a million evenly spread values."""
+    return np.asarray(array).ravel()[:: max(1, array.size // 1_000_000)]
+
+
+def check_modality(array: NDArray[Any], modality: str | None, role: str) -> None:
+    """Refuses CT given as MRI and MRI given as CT, by the DICOM tag when there is one, else by the values.
+
+    Raises:
+        InputError: The image is of the other kind.
+    """
+    wants_ct = role == "ct"
+    if modality in ("CT", "MR"):
+        is_ct, why = modality == "CT", f"its DICOM modality is {modality}"
+    else:
+        is_ct = looks_like_ct(array) or (wants_ct and _looks_like_stripped_ct(array))
+        why = "values near -1000 are air in Hounsfield units" if is_ct else "it has no air near -1000 HU"
+    if is_ct and not wants_ct:
+        raise InputError(f"{role} looks like CT ({why}); needed an MRI; give the {role} image, or choose a CT model")
+    if wants_ct and not is_ct:
+        raise InputError(
+            f"ct looks like MRI ({why}); needed CT in Hounsfield units; give the CT, or choose an MRI model"
+        )

@@ -1,0 +1,52 @@
+"""Progress with an ETA on stderr: a bar for people, plain lines for programs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from StrokeSegLib.inference.predict import Progress
+
+#: Stages as people read them, in the order of the work.
+STAGE_WORDS = {
+    "make": "Making a head",
+    "read": "Reading",
+    "prepare": "Preparing",
+    "network": "Looking for lesions",
+    "restore": "Back to the scan's grid",
+    "measure": "Measuring",
+    "write": "Writing",
+}
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """A progress callback that draws a bar when stderr is a terminal, and otherwise prints
+    ``progress STAGE DONE TOTAL ETA_SECONDS`` a line (ETA ``-`` while unknown)."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Bars(*columns, console=Console(stderr=True)) as bars:
+            tasks: dict[str, TaskID] = {}
+
+            def draw(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bars.add_task(STAGE_WORDS.get(stage, stage), total=total)
+                bars.update(tasks[stage], completed=done, total=total)
+
+            yield draw
+        return
+    started: dict[str, float] = {}
+
+    def tell(stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        elapsed = now - started.setdefault(stage, now)
+        eta = f"{elapsed / done * (total - done):.1f}" if done else "-"
+        print(f"progress {stage} {done} {total} {eta}", file=sys.stderr, flush=True)
+
+    yield tell

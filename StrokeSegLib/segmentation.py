@@ -1,0 +1,211 @@
+"""The whole way of one case: inputs in, labels, probabilities and measurements out, results written together."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import SimpleITK as sitk
+
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.inference.backends import choose, load_backend
+from StrokeSegLib.inference.predict import Progress, predict
+from StrokeSegLib.io import Reading, Segment, read_image, write_image, write_segmentation
+from StrokeSegLib.measure import measure_lesions
+from StrokeSegLib.models import ModelCard, find_model
+from StrokeSegLib.postprocess import label_map
+from StrokeSegLib.preprocess.geometry import onto_reference
+from StrokeSegLib.preprocess.intensity import check_modality
+from StrokeSegLib.report.measurements import (
+    ModelRecord,
+    RunRecord,
+    build_measurements,
+    reasons_for_review,
+    record_input,
+)
+from StrokeSegLib.report.overlay import draw_overlay
+from StrokeSegLib.result_folder import staged_results
+from StrokeSegLib.systems import SYSTEMS
+from StrokeSegLib.terminology import color_rgb, terminology_entry
+from StrokeSegLib.volume import Volume, from_sitk
+
+ImageLike: TypeAlias = str | os.PathLike[str] | sitk.Image | Volume
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationResult:
+    """What one run found.
+
+    Attributes:
+        labels: uint8 label map on exactly the grid of the first input.
+        probability: Label value -> float32 probability 0..1 on the same grid.
+        measurements: The content of measurements.json.
+        image: The first input, for the overlay.
+        card: The model.
+    """
+
+    labels: Volume
+    probability: dict[int, Volume]
+    measurements: dict[str, Any]
+    image: Volume
+    card: ModelCard
+
+    def write(self, out: Path, *, force: bool = False) -> None:
+        """Writes all result files into a folder, all or none.
+
+        Raises:
+            InputError: The folder holds results already and ``force`` is False, or cannot be written.
+        """
+        with staged_results(out, force=force) as folder:
+            started = time.perf_counter()
+            write_image(self.labels, folder / "lesion.nii.gz")
+            name = f"StrokeSeg {self.card.id} {self.card.version}"
+            segments = [
+                Segment(
+                    label.value, label.name.capitalize(), color_rgb(label.value), terminology_entry(label.value), name
+                )
+                for label in self.card.labels
+            ]
+            write_segmentation(self.labels, folder / "lesion.seg.nrrd", segments)
+            for label in self.card.labels:
+                suffix = "" if len(self.card.labels) == 1 else f"-{label.name.replace(' ', '-')}"
+                # Three decimals say all that a probability can, and compress to a fifth.
+                probability = self.probability[label.value]
+                rounded = probability.with_array(probability.array.round(3))
+                write_image(rounded, folder / f"probability{suffix}.nii.gz")
+            draw_overlay(
+                self.image,
+                self.labels,
+                folder / "overlay.png",
+                title=f"{self.card.title}, version {self.card.version}",
+                names={label.value: label.name for label in self.card.labels},
+            )
+            self.measurements["seconds"]["write"] = round(time.perf_counter() - started, 3)
+            (folder / "measurements.json").write_text(json.dumps(self.measurements, indent=2) + "\n", encoding="utf-8")
+
+
+def segment(
+    inputs: Mapping[str, ImageLike],
+    model: str = "mri",
+    device: str = "auto",
+    progress: Progress | None = None,
+    *,
+    backend: str = "auto",
+    threshold: float | None = None,
+) -> SegmentationResult:
+    """Finds stroke lesions.
+
+    Args:
+        inputs: Role -> file, DICOM folder (``FOLDER#SERIES_UID`` for one of several series), SimpleITK image or Volume.
+            The result lies on the grid of the first one.
+        model: A bundled model's id, or the path of a model folder.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        progress: Called with (stage, done, total).
+        backend: ``auto``, ``openvino`` or ``torch``.
+        threshold: Probability from which a voxel counts, 0..1; the model's own when None.
+
+    Raises:
+        InputError: Wrong roles, unreadable or unsuitable images, unknown model, damaged weights.
+    """
+    report: Progress = progress or (lambda stage, done, total: None)
+    card = find_model(model)
+    system = SYSTEMS[card.system]
+    check_roles(card, tuple(inputs))
+    if threshold is not None and not 0 < threshold < 1:
+        raise InputError(f"threshold must lie between 0 and 1, got {threshold}")
+
+    seconds: dict[str, float] = {}
+    started = time.perf_counter()
+    readings = _read_all(inputs, report)
+    seconds["read"] = time.perf_counter() - started
+    volumes, warnings = _on_one_grid(readings)
+
+    started = time.perf_counter()
+    loaded = load_backend(card, choose(backend, device))
+    seconds["load"] = time.perf_counter() - started
+    prediction = predict(volumes, card, system, loaded, report)
+    seconds.update(prediction.seconds)
+
+    started = time.perf_counter()
+    report("measure", 0, 1)
+    thresholds = {label.value: card.threshold if threshold is None else threshold for label in card.labels}
+    labels = label_map(prediction.probability, thresholds, card.min_lesion_ml)
+    lesions = measure_lesions(labels, prediction.probability, prediction.brain)
+    warnings = (*warnings, *prediction.warnings)
+    report("measure", 1, 1)
+    seconds["measure"] = time.perf_counter() - started
+    measurements = build_measurements(
+        ModelRecord(
+            card.id, card.version, card.sha256, card.system, {label.value: label.name for label in card.labels}
+        ),
+        {role: record_input(_name(inputs[role]), reading.volume) for role, reading in readings.items()},
+        lesions,
+        RunRecord(loaded.device, loaded.name, seconds, warnings),
+        review_reasons=reasons_for_review(lesions, warnings, prediction.probability, thresholds),
+        more={**prediction.notes, "thresholds": {str(value): t for value, t in thresholds.items()}},
+    )
+    image = next(iter(readings.values())).volume
+    return SegmentationResult(labels, prediction.probability, measurements, image, card)
+
+
+def check_roles(card: ModelCard, roles: tuple[str, ...]) -> None:
+    """Refuses roles that the model does not take, and too few of them.
+
+    Raises:
+        InputError: A role is unknown or a needed one is missing.
+    """
+    takes = ", ".join(f"{i.role}{'' if i.required else ' (optional)'}" for i in card.inputs)
+    unknown = [role for role in roles if role not in card.roles]
+    if unknown:
+        raise InputError(
+            f"model {card.id} does not take {', '.join(unknown)}; it takes {takes}; "
+            "choose another model or other inputs"
+        )
+    missing = [i.role for i in card.inputs if i.required and i.role not in roles]
+    if missing or len(roles) < card.minimum_inputs:
+        what = ", ".join(missing) or f"{card.minimum_inputs} inputs"
+        got = ", ".join(roles) or "nothing"
+        raise InputError(
+            f"model {card.id} needs {what}, got {got}; it takes {takes}; add ROLE=PATH for what is missing"
+        )
+
+
+def _read_all(inputs: Mapping[str, ImageLike], report: Progress) -> dict[str, Reading]:
+    readings = {}
+    for n, (role, image) in enumerate(inputs.items()):
+        report("read", n, len(inputs))
+        reading = _read(image)
+        check_modality(reading.volume.array, reading.modality, role)
+        readings[role] = reading
+    report("read", len(inputs), len(inputs))
+    return readings
+
+
+def _read(image: ImageLike) -> Reading:
+    if isinstance(image, Volume):
+        return Reading(image, (), None)
+    if isinstance(image, sitk.Image):
+        return Reading(from_sitk(image), (), None)
+    return read_image(image)
+
+
+def _name(image: ImageLike) -> str:
+    return "(in memory)" if isinstance(image, Volume | sitk.Image) else os.fspath(image)
+
+
+def _on_one_grid(readings: Mapping[str, Reading]) -> tuple[dict[str, Volume], tuple[str, ...]]:
+    """All inputs on the first one's grid, and what had to be said on the way."""
+    warnings = [f"{role}: {warning}" for role, reading in readings.items() for warning in reading.warnings]
+    first = next(iter(readings))
+    reference = readings[first].volume
+    volumes = {}
+    for role, reading in readings.items():
+        volumes[role] = onto_reference(reading.volume, reference, role)
+        if volumes[role] is not reading.volume:
+            warnings.append(f"{role} lies on another grid than {first} and was resampled to it by physical position")
+    return volumes, tuple(warnings)

@@ -1,0 +1,1 @@
+"""Training: the same systems and the same preprocessing as inference, on generated images (torch)."""

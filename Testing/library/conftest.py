@@ -1,0 +1,18 @@
+"""What the library's tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of real images (see its README.md); tests that need it are marked ``data`` and skip where it is absent."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real images (../shared/data) are not here")
+    return folder
