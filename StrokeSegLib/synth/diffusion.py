@@ -103,12 +103,13 @@ def make_case(
     # Infarcted signal carries the same local variation as the normal one.
     dwi = dwi + involvement * (tissues.dwi_infarct - tissues.dwi) * _ratio(dwi, tissues.dwi)
     b0 = b0 + involvement * (tissues.b0_infarct - tissues.b0) * _ratio(b0, tissues.b0)
-    seen = dwi > normal_dwi * (1 + ranges.visible_contrast)
+    reference = float(np.median(tissues.dwi[tissues.white > 0.8])) if (tissues.white > 0.8).any() else 0.1
+    noise = parameters["noise"] * reference
+    seen = dwi - normal_dwi > np.maximum(ranges.visible_contrast * normal_dwi, ranges.visible_noise_sd * noise)
     truth = (occupancy > 0.5) & (tissues.parenchyma > 0.5) & seen
 
     gain = distractors.coil_and_rims(rng, tissues.brain, grid, head, ranges)
-    reference = float(np.median(tissues.dwi[tissues.white > 0.8])) if (tissues.white > 0.8).any() else 0.1
-    b0, dwi, adc = _acquire(rng, b0 * gain, dwi * gain, grid, b_ms_per_um2, parameters["noise"] * reference, ranges)
+    b0, dwi, adc = _acquire(rng, b0 * gain, dwi * gain, grid, b_ms_per_um2, noise, ranges)
     if rng.random() < ranges.skull_stripped_chance:
         keep = _stripping_mask(rng, tissues.brain, grid)
         dwi, adc = dwi * keep, adc * keep

@@ -69,8 +69,10 @@ class DiffusionRanges:
     shower_chance: float = 0.40
     shower_count: tuple[int, int] = (2, 40)
     shower_diameter_mm: Range = (2.5, 11.0)
-    #: A lesion voxel brighter than its tissue by less than this part is not labeled: nobody could see it.
+    #: A lesion voxel brighter than its tissue by less than this part, or than so many SD of the noise, is not labeled:
+    #: nobody could see it.
     visible_contrast: float = 0.14
+    visible_noise_sd: float = 1.5
     # --- what must not be marked
     rim_chance: float = 0.75  # bright EPI bands at the skull base, both sides, ADC unchanged
     rim_gain: Range = (0.4, 3.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from StrokeSegLib.synth.anatomy import Head, Tissue
 from StrokeSegLib.synth.fields import Float, smooth_field
@@ -23,7 +24,7 @@ def procedural_head(rng: np.random.Generator) -> Head:
     size = rng.uniform(0.94, 1.06)
     age = rng.uniform(0, 1)  # wider ventricles and sulci
     spacing = (SPACING_MM, SPACING_MM, SPACING_MM)
-    wobble = smooth_field(rng, shape, spacing, 40.0) * 1.5
+    wobble = 1.5 * _rounded(smooth_field(rng, shape, spacing, 40.0), 9.0)
     tissue = np.zeros(shape, np.uint8)
 
     # Depth under the surface of the brain's hull, mm; positive inside. The skull base steps down from front to back.
@@ -36,7 +37,7 @@ def procedural_head(rng: np.random.Generator) -> Head:
     sulcus = 0.9 + 1.6 * age
     cortex = rng.uniform(2.4, 3.2)
     # Sulci run up to 22 mm deep; the ribbon follows both them and the surface.
-    depth_limit = 22 + 4 * smooth_field(rng, shape, spacing, 25.0)
+    depth_limit = 20 + 4 * _rounded(smooth_field(rng, shape, spacing, 25.0), 6.0)
     to_sulcus = np.where(hull < depth_limit, folds, 99.0)
     fissure = np.abs(x + 1.5 * wobble / 3) - (0.8 + 0.8 * age)
     fissure = np.where((z > -6) | (np.abs(y + 4) > 42), fissure, 99.0)  # the hemispheres join in the middle
@@ -83,9 +84,16 @@ def _outer_head(tissue: NDArray[np.uint8], hull: Float, x: Float, y: Float, z: F
         tissue[(_depth(x - side * 52, y - 12, z + 46, (9, 14, 8)) > 0) & (hull < -1)] = Tissue.AIR  # mastoid cells
 
 
+def _rounded(field: Float, sigma_mm: float) -> Float:
+    """A field without the corners of its linear interpolation, of unit spread again."""
+    smooth = ndimage.gaussian_filter(field, sigma_mm / SPACING_MM, mode="nearest", truncate=2.5)
+    return np.asarray(smooth / smooth.std(), np.float32)
+
+
 def _fold_distance(rng: np.random.Generator) -> Float:
     """Distance (mm, roughly) to the nearest sheet of a folded surface: the zero level of a smooth field."""
-    field = smooth_field(rng, _box_shape(), (SPACING_MM, SPACING_MM, SPACING_MM), rng.uniform(13, 17))
+    field = smooth_field(rng, _box_shape(), (SPACING_MM, SPACING_MM, SPACING_MM), rng.uniform(12, 15))
+    field = _rounded(field, 3.5)
     slope = np.sqrt(sum(g.astype(np.float32) ** 2 for g in np.gradient(field, SPACING_MM)))
     return np.asarray(np.abs(field) / np.maximum(slope, 0.03), np.float32)
 

@@ -53,7 +53,7 @@ def prepare(inputs: Mapping[str, Volume], *, grid: Grid | None = None) -> Prepar
 
 MRI = System(
     name="mri",
-    title="Acute infarct on DWI and ADC (ResNet50-UNet)",
+    title="Acute infarct (DWI + ADC)",
     required=("dwi", "adc"),
     optional=(),
     network="resnet50-unet",

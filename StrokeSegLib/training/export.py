@@ -36,6 +36,7 @@ def write_weights(net: nn.Module, folder: Path) -> str:
     """Writes weights.safetensors and returns its SHA-256."""
     path = folder / WEIGHTS
     save_file(stored_weights(net), path)
+    path.chmod(0o644)  # safetensors makes it private; other users of an installation read it too
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

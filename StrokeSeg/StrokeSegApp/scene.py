@@ -1,0 +1,163 @@
+"""The only place where MRML nodes become a Volume and a Volume becomes MRML nodes.
+
+MRML is RAS and a Volume is LPS; both index voxels as ``[k, j, i]``. A Volume made here is in world coordinates: linear
+parent transforms are part of its geometry. A segmentation goes under the same transform as its reference volume
+instead, so that both keep moving together.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from StrokeSegApp.paths import resourcePath
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.terminology import color_rgb, terminology_entry
+from StrokeSegLib.volume import LPS_TO_RAS, Volume
+
+TERMINOLOGY_FILE = "Terminology/SegmentationCategoryTypeModifier-StrokeSeg.term.json"
+MEASUREMENTS_ATTRIBUTE = "StrokeSeg.Measurements"
+FILL_OPACITY_2D = 0.4
+
+
+def volumeFromNode(node: Any) -> Volume:
+    """The node's voxels (a view, not a copy) with its geometry in world coordinates.
+
+    Raises:
+        InputError: The node has no voxels, several components a voxel, a non-linear transform, or sheared axes.
+    """
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0:
+        raise InputError(f"volume '{node.GetName()}' holds no voxels; load it again or choose another volume")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise InputError(
+            f"volume '{node.GetName()}' has {image.GetNumberOfScalarComponents()} components a voxel (color or vector);"
+            " one number a voxel is needed: extract a component first"
+        )
+    ijkToRas = _ijkToWorldRas(node)
+    columns = LPS_TO_RAS @ ijkToRas[:3, :3]
+    spacing = np.linalg.norm(columns, axis=0)
+    try:
+        return Volume(
+            slicer.util.arrayFromVolume(node), tuple(spacing), tuple(LPS_TO_RAS @ ijkToRas[:3, 3]), columns / spacing
+        )
+    except InputError as error:
+        raise InputError(f"volume '{node.GetName()}': {error}") from error
+
+
+def addSegmentation(reference: Any, labels: Volume, names: Mapping[int, str], algorithmName: str) -> Any:
+    """A new segmentation node on exactly the grid of ``reference``; nothing that exists is touched.
+
+    Args:
+        reference: Volume node whose voxels the labels were computed on.
+        labels: Label values on the grid of the reference.
+        names: A segment for each label value, also for values that do not occur: an empty segment is a finding.
+        algorithmName: What made the labels, for DICOM, such as ``StrokeSeg mri 1.0``.
+
+    Raises:
+        InputError: The reference no longer has the grid of the labels, or a label value is none of ours.
+    """
+    if not labels.same_grid(volumeFromNode(reference)):
+        raise InputError(f"volume '{reference.GetName()}' changed its geometry during the run; press Apply again")
+    loadTerminology()
+    scene = slicer.mrmlScene
+    name = scene.GenerateUniqueName(f"{reference.GetName()} lesions")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    for value, segmentName in names.items():
+        identifier = node.GetSegmentation().AddEmptySegment(
+            f"StrokeSeg_{value}", segmentName, [c / 255 for c in color_rgb(value)]
+        )
+        segment = node.GetSegmentation().GetSegment(identifier)
+        segment.SetTag(segment.GetTerminologyEntryTagName(), terminology_entry(value))
+        # Without these two, Slicer exports an automatic result to DICOM as if a person had drawn it.
+        segment.SetTag("DICOM.SegmentAlgorithmType", "AUTOMATIC")
+        segment.SetTag("DICOM.SegmentAlgorithmName", algorithmName)
+        mask = (labels.array == value).astype(np.uint8)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, identifier, reference)
+    _placeBeside(reference, node)
+    return node
+
+
+def showResult(segmentation: Any, reference: Any) -> None:
+    """Fill the segments in the slice views, show them in 3D, and put the reference volume behind them."""
+    segmentation.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY_2D)
+    segmentation.CreateClosedSurfaceRepresentation()
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    # Fit only when the background changes: a reader who has zoomed in keeps the view.
+    fit = any(composite.GetBackgroundVolumeID() != reference.GetID() for composite in composites)
+    slicer.util.setSliceViewerLayers(background=reference, fit=fit)
+    if slicer.app.layoutManager() is not None:  # None when Slicer runs without its main window
+        slicer.util.resetThreeDViews()
+
+
+def jumpTo(ras_mm: Sequence[float]) -> None:
+    """Center every slice view on a position in world RAS, mm."""
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras_mm, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+
+
+def storeMeasurements(segmentation: Any, measurements: Mapping[str, Any]) -> None:
+    """Keep what was measured, and how it came about, as attributes of the node: they travel with the scene file."""
+    segmentation.SetAttribute(MEASUREMENTS_ATTRIBUTE, json.dumps(measurements))
+    segmentation.SetAttribute("StrokeSeg.Time", datetime.now(UTC).isoformat(timespec="seconds"))
+    for key in ("model", "version", "sha256", "system"):
+        segmentation.SetAttribute(f"StrokeSeg.{key.capitalize()}", str(measurements.get(key, "")))
+
+
+def storedMeasurements(segmentation: Any) -> dict[str, Any] | None:
+    """What storeMeasurements kept, or None when the node is not a result of StrokeSeg."""
+    text = segmentation.GetAttribute(MEASUREMENTS_ATTRIBUTE) if segmentation else None
+    return json.loads(text) if text else None
+
+
+def sourceOf(node: Any) -> str:
+    """The file a volume node was loaded from, or its name when it was not loaded from a file."""
+    storage = node.GetStorageNode()
+    return (storage.GetFileName() if storage else None) or node.GetName()
+
+
+def loadTerminology() -> None:
+    """Give Slicer the names and codes of the segments; calling twice is fine."""
+    logic = getattr(slicer.modules, "terminologies", None)
+    path = resourcePath(TERMINOLOGY_FILE)
+    if logic is not None and os.path.isfile(path):
+        logic.logic().LoadTerminologyFromFile(path)
+
+
+def _ijkToWorldRas(node: Any) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    transform = node.GetParentTransformNode()
+    if transform is not None:
+        if not transform.IsTransformToWorldLinear():
+            raise InputError(
+                f"volume '{node.GetName()}' is under the non-linear transform '{transform.GetName()}'; harden it"
+                " (Data module, right click) or take the volume out of the transform"
+            )
+        toWorld = vtk.vtkMatrix4x4()
+        transform.GetMatrixTransformToWorld(toWorld)
+        vtk.vtkMatrix4x4.Multiply4x4(toWorld, matrix, matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def _placeBeside(reference: Any, node: Any) -> None:
+    """Put the node under the same parent as the reference in the subject hierarchy: the same study, if it has one."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    if hierarchy is None:
+        return
+    referenceItem = hierarchy.GetItemByDataNode(reference)
+    parent = hierarchy.GetItemParent(referenceItem) if referenceItem else hierarchy.GetSceneItemID()
+    item = hierarchy.GetItemByDataNode(node)
+    if item:
+        hierarchy.SetItemParent(item, parent)
+    else:
+        hierarchy.CreateItem(parent, node)

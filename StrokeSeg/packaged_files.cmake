@@ -1,0 +1,94 @@
+# Every file that Slicer packages; a test fails when one is missing.
+# Written by: python Testing/library/test_cmake_lists_every_file.py
+
+set(STROKESEG_APP_SCRIPTS
+  StrokeSegApp/__init__.py
+  StrokeSegApp/child_process.py
+  StrokeSegApp/dependencies.py
+  StrokeSegApp/input_roles.py
+  StrokeSegApp/logic.py
+  StrokeSegApp/panels/__init__.py
+  StrokeSegApp/panels/result.py
+  StrokeSegApp/parameters.py
+  StrokeSegApp/paths.py
+  StrokeSegApp/progress.py
+  StrokeSegApp/scene.py
+  StrokeSegApp/selftest.py
+  StrokeSegApp/widget.py
+  StrokeSeg.py
+  )
+
+set(STROKESEG_LIBRARY_SCRIPTS
+  StrokeSegLib/__init__.py
+  StrokeSegLib/__main__.py
+  StrokeSegLib/cli.py
+  StrokeSegLib/demo.py
+  StrokeSegLib/disk.py
+  StrokeSegLib/errors.py
+  StrokeSegLib/inference/__init__.py
+  StrokeSegLib/inference/backends.py
+  StrokeSegLib/inference/predict.py
+  StrokeSegLib/inference/windows.py
+  StrokeSegLib/io/__init__.py
+  StrokeSegLib/io/dicom.py
+  StrokeSegLib/io/metaimage.py
+  StrokeSegLib/io/nifti.py
+  StrokeSegLib/io/reading.py
+  StrokeSegLib/io/stack.py
+  StrokeSegLib/io/writing.py
+  StrokeSegLib/measure.py
+  StrokeSegLib/metrics.py
+  StrokeSegLib/models.py
+  StrokeSegLib/networks/__init__.py
+  StrokeSegLib/networks/blocks.py
+  StrokeSegLib/networks/resnet50_unet.py
+  StrokeSegLib/postprocess.py
+  StrokeSegLib/preprocess/__init__.py
+  StrokeSegLib/preprocess/brain.py
+  StrokeSegLib/preprocess/geometry.py
+  StrokeSegLib/preprocess/intensity.py
+  StrokeSegLib/progress.py
+  StrokeSegLib/report/__init__.py
+  StrokeSegLib/report/measurements.py
+  StrokeSegLib/report/overlay.py
+  StrokeSegLib/report/slices.py
+  StrokeSegLib/resources.py
+  StrokeSegLib/result_folder.py
+  StrokeSegLib/segmentation.py
+  StrokeSegLib/synth/__init__.py
+  StrokeSegLib/synth/anatomy.py
+  StrokeSegLib/synth/diffusion.py
+  StrokeSegLib/synth/distractors.py
+  StrokeSegLib/synth/fields.py
+  StrokeSegLib/synth/lesion_shapes.py
+  StrokeSegLib/synth/lesions.py
+  StrokeSegLib/synth/mri_ranges.py
+  StrokeSegLib/synth/placement.py
+  StrokeSegLib/synth/procedural.py
+  StrokeSegLib/systems/__init__.py
+  StrokeSegLib/systems/base.py
+  StrokeSegLib/systems/mri.py
+  StrokeSegLib/terminology.py
+  StrokeSegLib/training/__init__.py
+  StrokeSegLib/training/__main__.py
+  StrokeSegLib/training/bundle.py
+  StrokeSegLib/training/calibrate.py
+  StrokeSegLib/training/config.py
+  StrokeSegLib/training/export.py
+  StrokeSegLib/training/loop.py
+  StrokeSegLib/training/losses.py
+  StrokeSegLib/training/pool.py
+  StrokeSegLib/volume.py
+  )
+
+set(STROKESEG_RESOURCES
+  Resources/Icons/StrokeSeg.png
+  Resources/Models/mri/graph.onnx
+  Resources/Models/mri/model.json
+  Resources/Models/mri/weights.safetensors
+  Resources/Models/schema.json
+  Resources/Screenshots/panel.png
+  Resources/Terminology/SegmentationCategoryTypeModifier-StrokeSeg.term.json
+  Resources/UI/StrokeSeg.ui
+  Resources/requirements.txt
+  )

@@ -1,0 +1,63 @@
+"""The panel as a user has it: opened, clicked with the mouse, waited for."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from PySide6 import QtCore, QtTest, QtWidgets
+
+from stand_in import widgets
+
+#: The narrowest panel that Slicer's users work with.
+PANEL_WIDTH_PX = 320
+PANEL_HEIGHT_PX = 640
+
+
+class OpenPanel:
+    """A module's widget on the screen. Attributes: ``widget``, its ``panel`` and ``ui``, and the ``frame`` around."""
+
+    def __init__(self, module: Any, width: int = PANEL_WIDTH_PX, height: int = PANEL_HEIGHT_PX) -> None:
+        self.frame = widgets.qMRMLWidget()
+        QtWidgets.QVBoxLayout(self.frame).setContentsMargins(0, 0, 0, 0)
+        self.frame.resize(width, height)
+        self.widget = module.StrokeSegWidget(self.frame)
+        self.widget.setup()
+        self.frame.show()
+        self.widget.enter()
+        self.panel, self.ui = self.widget.panel, self.widget.ui
+
+    def close(self) -> None:
+        self.widget.cleanup()
+        for selector in self.frame.findChildren(widgets.qMRMLNodeComboBox):
+            selector.release()
+        self.frame.close()
+
+
+def click(widget: Any) -> None:
+    QtTest.QTest.mouseClick(widget, QtCore.Qt.LeftButton)
+    QtWidgets.QApplication.processEvents()
+
+
+def clickCell(table: Any, row: int, column: int) -> None:
+    rectangle = table.visualItemRect(table.item(row, column))
+    QtTest.QTest.mouseClick(table.viewport(), QtCore.Qt.LeftButton, pos=rectangle.center())
+    QtWidgets.QApplication.processEvents()
+
+
+def waitForRun(panel: OpenPanel, seconds: float = 20) -> None:
+    """Until the run has ended in any way."""
+    _wait(panel, lambda: panel.panel.run is None, seconds)
+
+
+def waitForStatus(panel: OpenPanel, text: str, seconds: float = 20) -> None:
+    """Until the status line says so."""
+    _wait(panel, lambda: text in panel.ui.statusLabel.text, seconds)
+
+
+def _wait(panel: OpenPanel, condition: Any, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, panel.ui.statusLabel.text
+        QtWidgets.QApplication.processEvents()
+        time.sleep(0.01)

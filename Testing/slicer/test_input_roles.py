@@ -1,0 +1,57 @@
+"""Which role a volume's name speaks of."""
+
+from __future__ import annotations
+
+import pytest
+from StrokeSegApp.input_roles import chooseInputs, roleOfName
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("dwi", "dwi"),
+        ("ep2d_diff_3scan_trace_p2_TRACEW", "dwi"),
+        ("Ax b=1000", "dwi"),
+        ("b1000", "dwi"),
+        ("ep2d_diff_ADC", "adc"),
+        ("Apparent Diffusion Coefficient (mm2/s)", "adc"),
+        ("DWI_adc", "adc"),
+        ("AX T2 FLAIR", "flair"),
+        ("t2_tirm_tra_dark-fluid", "flair"),
+        ("T2 TSE", "t2"),
+        ("3: T1 MPRAGE", "t1"),
+        ("head CT 5mm", "ct"),
+        ("NCCT", "ct"),
+        ("CT_TMAX", "tmax"),
+        ("rapid CBF", "cbf"),
+        ("MTT (s)", "mtt"),
+        ("T2000 survey", None),
+        ("localizer", None),
+        ("fracture", None),
+        ("4", None),
+    ],
+)
+def test_a_name_speaks_of_its_role(name, role):
+    assert roleOfName(name) == role
+
+
+def test_each_volume_is_used_once_and_the_first_of_its_kind_wins():
+    assert chooseInputs(["dwi", "adc"], ["DWI 1", "ADC", "DWI 2"]) == {"dwi": 0, "adc": 1}
+
+
+def test_the_active_volume_wins_over_an_earlier_one_of_the_same_kind():
+    assert chooseInputs(["dwi", "adc"], ["DWI 1", "ADC", "DWI 2"], active=2) == {"dwi": 2, "adc": 1}
+
+
+def test_an_active_volume_whose_name_says_nothing_becomes_the_first_role_unless_a_name_claims_it():
+    assert chooseInputs(["dwi", "adc"], ["5: ax", "ADC"], active=0) == {"dwi": 0, "adc": 1}
+    assert chooseInputs(["dwi", "adc"], ["5: ax", "DWI"], active=0) == {"dwi": 1}
+
+
+def test_an_active_ct_is_not_taken_for_an_mr_model():
+    assert chooseInputs(["dwi", "adc"], ["head CT"], active=0) == {}
+
+
+def test_no_volumes_or_no_roles_give_no_choice():
+    assert chooseInputs(["dwi"], []) == {}
+    assert chooseInputs([], ["DWI"], active=0) == {}
