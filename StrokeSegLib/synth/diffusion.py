@@ -88,7 +88,7 @@ def make_case(
     }
     b_ms_per_um2 = parameters["b_s_per_mm2"] / 1000.0
     positions = _sub_samples(rng, grid)
-    tissues = _average_tissues(rng, head, positions, parameters)
+    tissues = _average_tissues(rng, head, positions, parameters, ranges)
 
     if healthy is None:
         healthy = rng.random() < ranges.healthy_chance
@@ -147,7 +147,11 @@ def _sub_samples(rng: np.random.Generator, grid: ScanGrid) -> list[NDArray[np.fl
 
 
 def _average_tissues(
-    rng: np.random.Generator, head: Head, positions: list[NDArray[np.float32]], parameters: dict[str, float]
+    rng: np.random.Generator,
+    head: Head,
+    positions: list[NDArray[np.float32]],
+    parameters: dict[str, float],
+    ranges: DiffusionRanges,
 ) -> _Tissues:
     b, te = parameters["b_s_per_mm2"] / 1000.0, parameters["te_ms"]
     size = len(Tissue)
@@ -162,7 +166,9 @@ def _average_tissues(
             depth = parameters["white_matter_involvement"] if white else 1.0
             ratio = 1 + (parameters["lesion_dwi_ratio"] - 1) * depth
             # The T2 gain follows from the drawn DWI ratio and ADC, not the other way round.
-            infarct_adc = tissue_adc + (min(parameters["lesion_adc"], 1.05 * tissue_adc) - tissue_adc) * depth
+            infarct_adc = (
+                tissue_adc + (min(parameters["lesion_adc"], ranges.lesion_adc_drop * tissue_adc) - tissue_adc) * depth
+            )
             dwi_infarct[tissue] = dwi[tissue] * ratio
             b0_infarct[tissue] = dwi_infarct[tissue] * np.exp(b * infarct_adc)
     flags = [np.isin(np.arange(size), group).astype(np.float32) for group in (PARENCHYMA, _WHITE, _GRAY, BRAIN)]

@@ -16,9 +16,10 @@ def normal_variation(
 ) -> tuple[Float, Float]:
     """White matter's direction-dependent DWI (the same on both sides, ADC changes) and the cortex's uneven T2."""
     fibers = smooth_field(rng, grid.shape, grid.spacing_mm, rng.uniform(8, 25))
-    fibers = (fibers + fibers[:, :, ::-1]) * np.float32(0.7)
+    # Clipped: beyond that normal white matter would be as dark on ADC as an infarct, and no one could tell.
+    fibers = np.clip((fibers + fibers[:, :, ::-1]) * np.float32(0.7), -1.5, 1.5)
     dwi = dwi * np.exp(rng.uniform(*ranges.white_matter_texture) * white * fibers)
-    cortex = smooth_field(rng, grid.shape, grid.spacing_mm, rng.uniform(12, 40))
+    cortex = np.clip(smooth_field(rng, grid.shape, grid.spacing_mm, rng.uniform(12, 40)), -1.5, 1.5)
     t2 = np.exp(rng.uniform(*ranges.cortex_texture) * gray * cortex)
     fine = smooth_field(rng, grid.shape, grid.spacing_mm, 5.0)
     t2 = t2 * np.exp(rng.uniform(0.0, 0.06) * fine)

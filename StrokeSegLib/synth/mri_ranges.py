@@ -57,11 +57,12 @@ class DiffusionRanges:
     scale: Range = (0.88, 1.14)
     warp_mm: Range = (0.0, 4.0)
     # --- normal tissue that varies
-    white_matter_texture: Range = (0.02, 0.14)  # symmetric, as fiber direction makes it
-    cortex_texture: Range = (0.03, 0.16)
+    white_matter_texture: Range = (0.02, 0.08)  # symmetric, as fiber direction makes it
+    cortex_texture: Range = (0.03, 0.12)
     # --- lesions
     healthy_chance: float = 0.12
-    lesion_adc: Range = (0.25, 1.0)
+    lesion_adc: Range = (0.25, 0.95)  # and always under `lesion_adc_drop` of the same tissue's
+    lesion_adc_drop: float = 0.95
     lesion_dwi_ratio: Range = (1.25, 3.4)  # lesion over the same tissue, in DWI
     lesion_edge_mm: Range = (0.5, 3.0)  # blur of the border
     lesion_fade: Range = (0.0, 0.6)  # how deep the involvement dips inside
