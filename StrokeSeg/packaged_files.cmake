@@ -27,7 +27,9 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/errors.py
   StrokeSegLib/inference/__init__.py
   StrokeSegLib/inference/backends.py
+  StrokeSegLib/inference/grid.py
   StrokeSegLib/inference/predict.py
+  StrokeSegLib/inference/projections.py
   StrokeSegLib/inference/windows.py
   StrokeSegLib/io/__init__.py
   StrokeSegLib/io/dicom.py
@@ -41,12 +43,18 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/models.py
   StrokeSegLib/networks/__init__.py
   StrokeSegLib/networks/blocks.py
+  StrokeSegLib/networks/blocks3d.py
+  StrokeSegLib/networks/dilated_unet3d.py
+  StrokeSegLib/networks/dpn92_unet.py
+  StrokeSegLib/networks/residual_se_unet3d.py
   StrokeSegLib/networks/resnet50_unet.py
+  StrokeSegLib/networks/unet3d.py
   StrokeSegLib/postprocess.py
   StrokeSegLib/preprocess/__init__.py
   StrokeSegLib/preprocess/brain.py
   StrokeSegLib/preprocess/geometry.py
   StrokeSegLib/preprocess/intensity.py
+  StrokeSegLib/preprocess/normalize.py
   StrokeSegLib/progress.py
   StrokeSegLib/report/__init__.py
   StrokeSegLib/report/measurements.py
@@ -55,6 +63,8 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/resources.py
   StrokeSegLib/result_folder.py
   StrokeSegLib/segmentation.py
+  StrokeSegLib/statistics.py
+  StrokeSegLib/surface_metrics.py
   StrokeSegLib/synth/__init__.py
   StrokeSegLib/synth/anatomy.py
   StrokeSegLib/synth/diffusion.py
@@ -67,6 +77,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/synth/procedural.py
   StrokeSegLib/systems/__init__.py
   StrokeSegLib/systems/base.py
+  StrokeSegLib/systems/dpn92_constants.py
   StrokeSegLib/systems/mri.py
   StrokeSegLib/terminology.py
   StrokeSegLib/training/__init__.py
@@ -77,7 +88,10 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/export.py
   StrokeSegLib/training/loop.py
   StrokeSegLib/training/losses.py
+  StrokeSegLib/training/paper_losses.py
   StrokeSegLib/training/pool.py
+  StrokeSegLib/training/samplers.py
+  StrokeSegLib/training/schedules.py
   StrokeSegLib/volume.py
   )
 
@@ -87,6 +101,8 @@ set(STROKESEG_RESOURCES
   Resources/Models/mri/model.json
   Resources/Models/mri/weights.safetensors
   Resources/Models/schema.json
+  Resources/Screenshots/mri-isles22-0001.png
+  Resources/Screenshots/overlay.png
   Resources/Screenshots/panel.png
   Resources/Terminology/SegmentationCategoryTypeModifier-StrokeSeg.term.json
   Resources/UI/StrokeSeg.ui

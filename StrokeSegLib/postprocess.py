@@ -1,4 +1,4 @@
-"""From probabilities to a label map: thresholds, one label a voxel, small components removed."""
+"""From probabilities to a label map: thresholds, one label a voxel, small components removed, gaps closed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from StrokeSegLib.volume import Volume
 HEMORRHAGE = 2
 #: Label maps are stored as uint8.
 LARGEST_LABEL = 255
+#: A voxel center this part of the radius beyond the ball still lies on it, whatever the products of spacings round to.
+RADIUS_TOLERANCE = 1e-6
 
 
 def label_map(probability: Mapping[int, Volume], thresholds: Mapping[int, float], min_volume_ml: float) -> Volume:
@@ -71,6 +73,41 @@ def remove_small(mask: Volume, min_volume_ml: float) -> Volume:
     kept = (mask.array != 0).astype(np.uint8)
     _remove_small(kept, 1, min_volume_ml, mask.voxel_volume_ml)
     return mask.with_array(kept.view(np.bool_))
+
+
+def close_ball(mask: NDArray[Any], radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """The mask closed with a ball of a radius in mm: gaps into which the ball does not fit are filled.
+
+    The mask loses nothing, and beyond the grid lies background: a lesion at the border does not grow along it. Where
+    the radius is less than a spacing, nothing is closed along that axis.
+
+    Args:
+        mask: Shape ``(K, J, I)``, non-zero is lesion.
+        radius_mm: mm, at least 0; 0 closes nothing.
+        spacing_mm: Voxel size along ``(i, j, k)``, mm.
+
+    Returns:
+        A new bool mask.
+
+    Raises:
+        InputError: ``radius_mm`` is negative or not a number.
+    """
+    if not (math.isfinite(radius_mm) and radius_mm >= 0):
+        raise InputError(f"the closing radius must be 0 mm or more, got {radius_mm}")
+    closed: NDArray[np.bool_] = np.asarray(mask) != 0
+    boxes = ndimage.find_objects(closed.view(np.uint8))
+    if not boxes:
+        return closed
+    box = boxes[0]  # a closed mask never leaves the box around the mask
+    reach_mm = radius_mm * (1 + RADIUS_TOLERANCE)
+    sampling = spacing_mm[::-1]
+    pad = [int(reach_mm // step) + 1 for step in sampling]
+    part = np.pad(closed[box], [(n, n) for n in pad])
+    # Growing by a ball, and shrinking by it, are thresholds on distances: exact, and as quick for any radius.
+    grown = ndimage.distance_transform_edt(~part, sampling=sampling) <= reach_mm
+    shrunk = ndimage.distance_transform_edt(grown, sampling=sampling) > reach_mm
+    closed[box] = shrunk[tuple(slice(n, -n) for n in pad)]
+    return closed
 
 
 def _remove_small(labels: NDArray[np.uint8], value: int, min_volume_ml: float, voxel_volume_ml: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.backends import Backend
@@ -24,6 +25,11 @@ Progress = Callable[[str, int, int], None]
 SLICES_PER_BATCH = 8
 #: Voxels around the brain that the network also sees, so that its edge is no image border.
 MARGIN_VOXELS = 12
+#: A lesion may reach this far out of the brain mask in the plane, whose edge is uncertain by about as much, voxels.
+BEYOND_MASK_VOXELS = 2
+
+
+_IN_PLANE_CROSS = ndimage.generate_binary_structure(2, 1)[None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +108,9 @@ def run_slices(
         for n, of_slice in zip(batch, p, strict=True):
             result[:, planes[n], inside[0], inside[1]] = of_slice[:, cut[0], cut[1]]
     progress("network", len(planes), len(planes))
-    return result
+    # No stroke in scalp, eye or muscle, whatever they look like.
+    near = ndimage.binary_dilation(prepared.brain, _IN_PLANE_CROSS, iterations=BEYOND_MASK_VOXELS)
+    return result * near
 
 
 def restore(array: NDArray[np.float32], prepared: Prepared, reference: Volume) -> Volume:

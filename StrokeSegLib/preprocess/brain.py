@@ -8,6 +8,10 @@ from scipy import ndimage
 
 #: ADC of parenchyma (acute lesions included), um2/ms; CSF and noise lie outside.
 PARENCHYMA_ADC_UM2_PER_MS = (0.2, 1.6)
+#: ADC of most healthy parenchyma: above fat's, below muscle's.
+HEALTHY_ADC_UM2_PER_MS = (0.55, 1.05)
+#: Brain's darkest DWI signal, as a part of its usual one: coil shading darkens to about half; fat and muscle lie below.
+DARKEST_BRAIN = 0.42
 
 
 def foreground(image: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -34,19 +38,29 @@ def brain_mask(dwi: NDArray[np.float32], adc_um2_per_ms: NDArray[np.float32]) ->
         looks like brain.
     """
     low, high = PARENCHYMA_ADC_UM2_PER_MS
-    parenchyma = foreground(dwi) & (adc_um2_per_ms > low) & (adc_um2_per_ms < high)
-    parenchyma = ndimage.binary_opening(parenchyma, np.ones((1, 3, 3), bool))
-    labels, count = ndimage.label(parenchyma)
-    if count == 0:
+    candidates = foreground(dwi) & (adc_um2_per_ms > low) & (adc_um2_per_ms < high)
+    low, high = HEALTHY_ADC_UM2_PER_MS
+    healthy = dwi[candidates & (adc_um2_per_ms > low) & (adc_um2_per_ms < high)]
+    if healthy.size == 0:
         return np.zeros(dwi.shape, bool)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    # Pieces of brain cut off by slices (temporal poles, one slice) are kept when they are not tiny.
-    keep = np.flatnonzero(sizes > 0.02 * sizes.max())
-    mask = np.isin(labels, keep)
+    # Scalp and muscle can have the ADC of brain, never its DWI signal. Where the scan shows face and neck they may be
+    # the greater part, so the brain's signal is read above the middle.
+    level = _percentile(healthy, 65)
+    mask = _large_pieces(candidates & (dwi > DARKEST_BRAIN * level), 0.02)
     closed = ndimage.binary_closing(np.pad(mask, ((0, 0), (8, 8), (8, 8))), np.ones((1, 5, 5), bool), iterations=2)
     closed = closed[:, 8:-8, 8:-8]
     return np.stack([ndimage.binary_fill_holes(plane) for plane in closed]) | mask
+
+
+def _large_pieces(mask: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
+    """The mask, opened in the plane, without pieces smaller than a part of its largest one.
+
+    Small parts are kept with a small ``fraction``: slices cut off pieces of brain (temporal poles, the topmost slice).
+    """
+    labels, _ = ndimage.label(ndimage.binary_opening(mask, np.ones((1, 3, 3), bool)))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray((sizes > fraction * sizes.max())[labels], bool)
 
 
 def _percentile(values: NDArray[np.float32], q: float) -> float:

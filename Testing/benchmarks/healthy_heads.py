@@ -1,6 +1,6 @@
 """False marks on lesion-free generated heads: mL a head, for calm scans (the demo's) and for training's full ranges.
 
-    python Testing/benchmarks/healthy_heads.py [--model mri] [--count 20] [--anatomy FOLDER]
+python Testing/benchmarks/healthy_heads.py [--model mri] [--count 20] [--anatomy FOLDER]
 """
 
 from __future__ import annotations

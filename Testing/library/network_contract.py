@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,14 +12,18 @@ from safetensors.torch import load_file, save_file
 
 from StrokeSegLib.networks import build_network
 
+GOLDEN_POINTS = 5
+
 
 class NetworkContract:
-    """Subclasses name the key, tiny settings and the input's shape."""
+    """Subclasses name the key, tiny settings and the input's shape: (B, C, H, W), or (B, C, z, y, x) in 3D."""
 
     key: ClassVar[str]
     settings: ClassVar[dict[str, Any]]
-    shape: ClassVar[tuple[int, ...]]  # (B, C, ...)
+    shape: ClassVar[tuple[int, ...]]
     out_channels: ClassVar[int]
+    #: Logits at ``GOLDEN_POINTS`` evenly spaced places, once seen to be right; empty: not stored yet.
+    golden: ClassVar[tuple[float, ...]] = ()
 
     def build(self) -> torch.nn.Module:
         torch.manual_seed(0)
@@ -26,6 +31,9 @@ class NetworkContract:
 
     def example(self) -> torch.Tensor:
         return torch.randn(self.shape, generator=torch.Generator().manual_seed(1))
+
+    def channels_last(self) -> torch.memory_format:
+        return torch.channels_last if len(self.shape) == 4 else torch.channels_last_3d
 
     def test_output_has_the_input_size_and_one_channel_a_class(self) -> None:
         with torch.inference_mode():
@@ -53,7 +61,7 @@ class NetworkContract:
         net, x = self.build().eval(), self.example()
         with torch.inference_mode():
             plain = net(x)
-            last = net.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
+            last = net.to(memory_format=self.channels_last())(x.contiguous(memory_format=self.channels_last()))
         assert torch.allclose(plain, last, atol=1e-4)
 
     def test_bf16_agrees_to_its_precision(self) -> None:
@@ -62,10 +70,34 @@ class NetworkContract:
             plain = net(x)
             with torch.autocast("cpu", torch.bfloat16):
                 half = net(x).float()
-        assert (plain - half).abs().max() < 0.1 * plain.abs().max().clamp(min=1)
+        # Of the answer's spread, not of its size: a large offset must not hide a wrong picture.
+        assert (plain - half).norm() < 0.1 * (plain - plain.mean()).norm()
 
-    def test_a_wrong_size_is_refused_and_the_right_one_named(self) -> None:
+    def test_a_case_alone_gives_the_same_answer_as_in_a_batch(self) -> None:
+        net, x = self.build().eval(), self.example()
+        with torch.inference_mode():
+            assert torch.allclose(net(x[-1:]), net(x)[-1:], atol=1e-4)
+
+    def test_the_answer_is_the_golden_one(self) -> None:
+        if not self.golden:
+            pytest.skip("no golden output is stored for this network")
+        with torch.inference_mode():
+            y = self.build().eval()(self.example()).flatten()
+        seen = y[:: len(y) // GOLDEN_POINTS][:GOLDEN_POINTS]
+        # Of the largest, because some untrained networks answer with hundredths.
+        assert seen.tolist() == pytest.approx(self.golden, rel=0, abs=1e-4 * max(map(abs, self.golden)))
+
+    @pytest.mark.parametrize("change", ["odd", "one slice"])
+    def test_a_wrong_size_is_refused_and_one_that_works_is_named(self, change: str) -> None:
         shape = list(self.shape)
-        shape[-1] += 1
-        with pytest.raises(ValueError, match="pad to"):
-            self.build().eval()(torch.zeros(shape))
+        if change == "odd":
+            shape[-1] += 1
+        else:
+            shape[2] = 1
+        net = self.build().eval()
+        with pytest.raises(ValueError, match="pad to") as refused:
+            net(torch.zeros(shape))
+        named = [int(each) for each in re.findall(r"\d+", str(refused.value).rsplit("pad to", 1)[1])]
+        assert all(size >= given for size, given in zip(named, shape[2:], strict=True))
+        with torch.inference_mode():
+            assert net(torch.zeros([*shape[:2], *named])).shape[2:] == tuple(named)

@@ -74,6 +74,20 @@ def test_brain_mask_fills_the_ventricle_and_leaves_the_air() -> None:
     assert not mask[3][r > 31].any()
 
 
+def test_face_and_neck_in_the_scan_disturb_neither_mask_nor_scale() -> None:
+    """Muscle (DWI 60, ADC 1.4) and fat (DWI 60, ADC 0.4) fill three times the slices that show brain (DWI 200)."""
+    dwi, adc = phantom()
+    muscle = np.where(dwi > 0, 60, 0).astype(np.float32)
+    neck_adc = np.where(dwi > 0, 1.4, 0).astype(np.float32)
+    neck_adc[:, :32] = np.where(dwi[:, :32] > 0, 0.4, 0)
+    whole_dwi = np.concatenate([muscle, muscle, muscle, dwi])
+    whole_adc = np.concatenate([neck_adc, neck_adc, neck_adc, adc])
+    mask = brain_mask(whole_dwi, whole_adc)
+    assert not mask[:18].any()
+    assert mask[20].sum() > 2000
+    assert dwi_scale(whole_dwi, whole_adc) == pytest.approx(200)
+
+
 def test_brain_mask_of_nothing_is_empty() -> None:
     zeros = np.zeros((3, 16, 16), np.float32)
     assert not brain_mask(zeros, zeros).any()

@@ -15,6 +15,7 @@ class TestResNet50UNet(NetworkContract):
     settings: ClassVar[dict[str, Any]] = {"in_channels": 6, "out_channels": 2, "width": 0.125}
     shape = (2, 6, 64, 96)
     out_channels = 2
+    golden = (0.203003, 0.203943, 0.413956, 0.203984, 0.414373)
 
 
 def test_the_full_width_encoder_has_the_published_number_of_parameters() -> None:
