@@ -110,7 +110,7 @@ def run_slices(
     progress("network", len(planes), len(planes))
     # No stroke in scalp, eye or muscle, whatever they look like.
     near = ndimage.binary_dilation(prepared.brain, _IN_PLANE_CROSS, iterations=BEYOND_MASK_VOXELS)
-    return result * near
+    return np.asarray(result * near, np.float32)
 
 
 def restore(array: NDArray[np.float32], prepared: Prepared, reference: Volume) -> Volume:
