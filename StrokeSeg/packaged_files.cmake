@@ -97,6 +97,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
 
 set(STROKESEG_RESOURCES
   Resources/Icons/StrokeSeg.png
+  Resources/Models/mri/README.md
   Resources/Models/mri/graph.onnx
   Resources/Models/mri/model.json
   Resources/Models/mri/weights.safetensors

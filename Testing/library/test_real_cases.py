@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from StrokeSegLib.demo import CALM
 from StrokeSegLib.io import read_image
 from StrokeSegLib.metrics import dice
 from StrokeSegLib.segmentation import SegmentationResult, segment
+from StrokeSegLib.synth.anatomy import head_from_labels
+from StrokeSegLib.synth.diffusion import make_case
 
 pytestmark = pytest.mark.data
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +46,14 @@ def test_both_backends_agree_on_real_scans(data: Path, name: str) -> None:
     assert abs(dice(a.labels.array > 0, truth) - dice(b.labels.array > 0, truth)) <= 0.002
     ml = [r.measurements["total_volume_ml"] for r in (a, b)]
     assert abs(ml[0] - ml[1]) <= max(0.005 * ml[1], 0.05)
+
+
+@pytest.mark.parametrize("number", [1, 7, 13])
+def test_a_healthy_head_of_real_anatomy_gets_at_most_1_ml(data: Path, number: int) -> None:
+    """A calm scan, as the demo's; what harder ones give stands in the card."""
+    head = head_from_labels(data / "anatomy" / f"seg_{number:02d}.nii.gz")
+    healthy = make_case(np.random.default_rng(number), head, ranges=CALM, healthy=True)
+    assert segment(healthy.images, "mri", device="cpu").measurements["total_volume_ml"] <= 1.0
 
 
 def test_the_infarct_of_the_mha_case_is_on_the_right(data: Path) -> None:
