@@ -6,6 +6,7 @@ and DWI; the ADC map is computed from the noisy pair, as a scanner does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,7 +123,8 @@ def make_case(
     return SyntheticCase(images, volume(truth.astype(np.uint8)), parameters)
 
 
-def _drawer(rng: np.random.Generator):  # type: ignore[no-untyped-def]  # a closure for short calls above
+def _drawer(rng: np.random.Generator) -> Callable[[Range], float]:
+    """Draws uniformly from a range."""
     return lambda bounds: float(rng.uniform(*bounds))
 
 
@@ -269,6 +271,3 @@ def _stripping_mask(rng: np.random.Generator, brain: Float, grid: ScanGrid) -> N
 def _ratio(now: Float, before: Float) -> Float:
     result: Float = now / np.maximum(before, np.float32(1e-6))
     return np.clip(result, 0, 4)
-
-
-__all__ = ["Range", "SyntheticCase", "make_case"]

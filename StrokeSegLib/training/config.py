@@ -18,13 +18,13 @@ class BundledMri:
         lesion_chance: Part of the crops that are centered near a lesion voxel.
         hard_fraction: Part of the voxels, the hardest, that one of the two cross-entropies counts.
         pool_size: Generated heads kept in memory; the oldest leave as new ones come.
-        reuse: Crops taken from a head, on average, before it leaves.
         ema: Decay of the averaged weights that are exported.
         seed: Of everything.
+        precision: ``fp32`` or ``bf16``.
     """
 
     width: float = 0.25
-    steps: int = 12000
+    steps: int = 14200
     batch_size: int = 16
     crop: int = 128
     learning_rate: float = 1e-3
@@ -33,7 +33,6 @@ class BundledMri:
     lesion_chance: float = 0.6
     hard_fraction: float = 0.03
     pool_size: int = 500
-    reuse: float = 60.0
     ema: float = 0.999
     seed: int = 1
     precision: str = "bf16"
