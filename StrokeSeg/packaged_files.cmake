@@ -21,7 +21,10 @@ set(STROKESEG_APP_SCRIPTS
 set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/__init__.py
   StrokeSegLib/__main__.py
-  StrokeSegLib/cli.py
+  StrokeSegLib/cli/__init__.py
+  StrokeSegLib/cli/demo.py
+  StrokeSegLib/cli/models.py
+  StrokeSegLib/cli/segment.py
   StrokeSegLib/demo.py
   StrokeSegLib/disk.py
   StrokeSegLib/errors.py

@@ -1,68 +1,19 @@
-"""The ``strokeseg`` command: words in, one line of error or results out."""
+"""``strokeseg segment``: find the lesions of one case."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from StrokeSegLib import __version__
 from StrokeSegLib.errors import InputError
 
-#: 0 done; 1 a fault of ours; 2 the input or the words were wrong.
-DONE, FAULT, WRONG_INPUT = 0, 1, 2
 
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong words become one line, as every other wrong input does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see {self.prog} --help")
-
-
-def run() -> None:
-    """Entry point of the installed command."""
-    sys.exit(main())
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit code."""
-    try:
-        arguments = _parser().parse_args(words)
-        command: Callable[[argparse.Namespace], None] = arguments.command
-        command(arguments)
-    except InputError as error:
-        print(f"strokeseg: {error}", file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        print("strokeseg: cancelled; nothing was written", file=sys.stderr)
-        return 130
-    except MemoryError:
-        print("strokeseg: out of memory; close other programs or use a machine with more", file=sys.stderr)
-        return FAULT
-    return DONE
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="strokeseg", description="Finds stroke lesions on CT and MRI. Research use, no medical device."
-    )
-    parser.add_argument("--version", action="version", version=f"strokeseg {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-
-    demo = commands.add_parser("demo", help="make a head with a stroke, find it, draw it; needs no data")
-    demo.add_argument(
-        "--out", type=Path, default=Path("demo-output"), metavar="DIR", help="result folder (%(default)s)"
-    )
-    demo.set_defaults(command=_demo)
-
-    models = commands.add_parser("models", help="list the bundled models")
-    models.add_argument("--json", action="store_true", help="as JSON")
-    models.set_defaults(command=_models)
-
+def add_parser(commands: Any) -> None:
+    """Adds the command's words."""
     segment = commands.add_parser("segment", help="find lesions in one case")
     segment.add_argument("inputs", nargs="+", metavar="ROLE=PATH", help="as dwi=FILE or adc=DICOM_FOLDER[#SERIES_UID]")
     segment.add_argument(
@@ -75,32 +26,6 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--json", action="store_true", help="print measurements.json on stdout")
     segment.add_argument("--force", action="store_true", help="replace results that are already in DIR")
     segment.set_defaults(command=_segment)
-    return parser
-
-
-def _demo(arguments: argparse.Namespace) -> None:
-    from StrokeSegLib.demo import run_demo
-    from StrokeSegLib.progress import shown_progress
-
-    with shown_progress() as progress:
-        lines = run_demo(arguments.out, progress)
-    print("\n".join(lines))
-
-
-def _models(arguments: argparse.Namespace) -> None:
-    from StrokeSegLib.models import list_models
-
-    cards = list_models()
-    if arguments.json:
-        print(json.dumps([card.summary() for card in cards], indent=2))
-        return
-    for card in cards:
-        inputs = ", ".join(i.role + ("" if i.required else " (optional)") for i in card.inputs)
-        labels = ", ".join(label.name for label in card.labels)
-        print(
-            f"{card.id}  {card.version}  {card.title}\n"
-            f"    inputs: {inputs}\n    finds:  {labels}\n    card:   {card.folder}"
-        )
 
 
 def _segment(arguments: argparse.Namespace) -> None:
