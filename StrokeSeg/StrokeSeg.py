@@ -108,6 +108,30 @@ class StrokeSegLogic(ScriptedLoadableModuleLogic):
 
         return SegmentationRun(volumes, model, self.command)
 
+    def train(self, system, data, out, progress=None, **choices):
+        """Train a network in a process of its own and wait; opens no dialogs.
+
+        Args:
+            system: ``mri``, ``noncontrast-ct``, ``three-projection`` or ``ct-perfusion``.
+            data: A case table (CSV), or ``"synth"`` for images that are generated on the way.
+            out: The run folder. It stays, also after a cancel: ``resume=True`` goes on.
+            progress: Called with (stage, done, total) as the work goes on; what it raises ends the training.
+            **choices: ``preset`` ("paper" or "bundled"), ``settings`` (a dictionary, as ``{"steps": 500}``), ``init``
+                (a model to start from), ``resume``.
+
+        Returns:
+            The run folder; ``strokeseg export`` makes a model of it.
+        """
+        from StrokeSegApp.training import train
+
+        return train(self.startTraining(system, data, out, **choices), progress)
+
+    def startTraining(self, system, data, out, **choices):
+        """Start a training that does not block; see StrokeSegApp.training.TrainingRun."""
+        from StrokeSegApp.training import TrainingRun
+
+        return TrainingRun(system, data, out, command=self.command, **choices)
+
 
 class StrokeSegTest(ScriptedLoadableModuleTest):
     """The self test of the module in the application."""

@@ -14,6 +14,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/progress.py
   StrokeSegApp/scene.py
   StrokeSegApp/selftest.py
+  StrokeSegApp/training.py
   StrokeSegApp/widget.py
   StrokeSeg.py
   )
@@ -21,18 +22,35 @@ set(STROKESEG_APP_SCRIPTS
 set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/__init__.py
   StrokeSegLib/__main__.py
+  StrokeSegLib/callbacks.py
+  StrokeSegLib/case_table/__init__.py
+  StrokeSegLib/case_table/checks.py
+  StrokeSegLib/case_table/table.py
   StrokeSegLib/cli/__init__.py
+  StrokeSegLib/cli/ablate.py
+  StrokeSegLib/cli/benchmark.py
+  StrokeSegLib/cli/cases.py
+  StrokeSegLib/cli/crossval.py
   StrokeSegLib/cli/demo.py
+  StrokeSegLib/cli/evaluate.py
+  StrokeSegLib/cli/export.py
   StrokeSegLib/cli/models.py
   StrokeSegLib/cli/segment.py
+  StrokeSegLib/cli/synth.py
+  StrokeSegLib/cli/train.py
   StrokeSegLib/demo.py
   StrokeSegLib/disk.py
   StrokeSegLib/errors.py
   StrokeSegLib/inference/__init__.py
   StrokeSegLib/inference/backends.py
   StrokeSegLib/inference/grid.py
+  StrokeSegLib/inference/planes.py
   StrokeSegLib/inference/predict.py
   StrokeSegLib/inference/projections.py
+  StrokeSegLib/inference/running.py
+  StrokeSegLib/inference/settings.py
+  StrokeSegLib/inference/slices.py
+  StrokeSegLib/inference/volumes.py
   StrokeSegLib/inference/windows.py
   StrokeSegLib/io/__init__.py
   StrokeSegLib/io/dicom.py
@@ -50,16 +68,34 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/networks/dilated_unet3d.py
   StrokeSegLib/networks/dpn92_unet.py
   StrokeSegLib/networks/residual_se_unet3d.py
+  StrokeSegLib/networks/resnet50_transfer.py
   StrokeSegLib/networks/resnet50_unet.py
   StrokeSegLib/networks/unet3d.py
   StrokeSegLib/postprocess.py
   StrokeSegLib/preprocess/__init__.py
   StrokeSegLib/preprocess/brain.py
+  StrokeSegLib/preprocess/ct_brain.py
   StrokeSegLib/preprocess/geometry.py
   StrokeSegLib/preprocess/intensity.py
+  StrokeSegLib/preprocess/mr_brain.py
+  StrokeSegLib/preprocess/mr_scale.py
   StrokeSegLib/preprocess/normalize.py
+  StrokeSegLib/preprocess/perfusion_maps.py
   StrokeSegLib/progress.py
+  StrokeSegLib/readers/__init__.py
+  StrokeSegLib/readers/bids.py
+  StrokeSegLib/readers/challenge_names.py
+  StrokeSegLib/readers/isles2015.py
+  StrokeSegLib/readers/isles2018.py
+  StrokeSegLib/readers/isles2022.py
+  StrokeSegLib/readers/nnunet.py
+  StrokeSegLib/readers/patients.py
   StrokeSegLib/report/__init__.py
+  StrokeSegLib/report/evaluation_charts.py
+  StrokeSegLib/report/evaluation_page.py
+  StrokeSegLib/report/evaluation_picture.py
+  StrokeSegLib/report/evaluation_style.py
+  StrokeSegLib/report/gallery.py
   StrokeSegLib/report/measurements.py
   StrokeSegLib/report/overlay.py
   StrokeSegLib/report/slices.py
@@ -70,31 +106,96 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/surface_metrics.py
   StrokeSegLib/synth/__init__.py
   StrokeSegLib/synth/anatomy.py
+  StrokeSegLib/synth/ct.py
+  StrokeSegLib/synth/ct_anatomy.py
+  StrokeSegLib/synth/ct_artifacts.py
+  StrokeSegLib/synth/ct_distractors.py
+  StrokeSegLib/synth/ct_infarct.py
+  StrokeSegLib/synth/ct_ranges.py
+  StrokeSegLib/synth/ct_sampling.py
+  StrokeSegLib/synth/ct_scene.py
+  StrokeSegLib/synth/ct_tissues.py
+  StrokeSegLib/synth/ctp.py
+  StrokeSegLib/synth/ctp_disease.py
+  StrokeSegLib/synth/ctp_perfusion.py
+  StrokeSegLib/synth/ctp_ranges.py
+  StrokeSegLib/synth/ctp_series.py
+  StrokeSegLib/synth/ctp_tissues.py
+  StrokeSegLib/synth/ctp_vessels.py
   StrokeSegLib/synth/diffusion.py
   StrokeSegLib/synth/distractors.py
   StrokeSegLib/synth/fields.py
+  StrokeSegLib/synth/hemorrhage.py
   StrokeSegLib/synth/lesion_shapes.py
   StrokeSegLib/synth/lesions.py
+  StrokeSegLib/synth/mri.py
   StrokeSegLib/synth/mri_ranges.py
+  StrokeSegLib/synth/mri_sequences.py
   StrokeSegLib/synth/placement.py
   StrokeSegLib/synth/procedural.py
+  StrokeSegLib/synth/procedural_brain.py
+  StrokeSegLib/synth/shapes.py
+  StrokeSegLib/synth/sources.py
+  StrokeSegLib/synth_set.py
   StrokeSegLib/systems/__init__.py
   StrokeSegLib/systems/base.py
+  StrokeSegLib/systems/ct_perfusion.py
   StrokeSegLib/systems/dpn92_constants.py
   StrokeSegLib/systems/mri.py
+  StrokeSegLib/systems/noncontrast_ct.py
+  StrokeSegLib/systems/three_projection.py
   StrokeSegLib/terminology.py
   StrokeSegLib/training/__init__.py
-  StrokeSegLib/training/__main__.py
-  StrokeSegLib/training/bundle.py
+  StrokeSegLib/training/ablate.py
+  StrokeSegLib/training/ablate_rows.py
+  StrokeSegLib/training/ablate_table.py
+  StrokeSegLib/training/augment.py
   StrokeSegLib/training/calibrate.py
+  StrokeSegLib/training/card.py
+  StrokeSegLib/training/case_cache.py
+  StrokeSegLib/training/checkpoint.py
   StrokeSegLib/training/config.py
+  StrokeSegLib/training/crops.py
+  StrokeSegLib/training/crossval.py
+  StrokeSegLib/training/curves.py
+  StrokeSegLib/training/data.py
+  StrokeSegLib/training/dataset.py
+  StrokeSegLib/training/distributed.py
+  StrokeSegLib/training/evaluate.py
+  StrokeSegLib/training/evaluate_scores.py
+  StrokeSegLib/training/evaluate_summary.py
   StrokeSegLib/training/export.py
+  StrokeSegLib/training/forward.py
+  StrokeSegLib/training/graph.py
+  StrokeSegLib/training/initial.py
+  StrokeSegLib/training/logs.py
   StrokeSegLib/training/loop.py
   StrokeSegLib/training/losses.py
+  StrokeSegLib/training/monai_bundle.py
+  StrokeSegLib/training/onnx_file.py
   StrokeSegLib/training/paper_losses.py
   StrokeSegLib/training/pool.py
+  StrokeSegLib/training/presets/__init__.py
+  StrokeSegLib/training/presets/base.py
+  StrokeSegLib/training/presets/ct_perfusion.py
+  StrokeSegLib/training/presets/mri.py
+  StrokeSegLib/training/presets/noncontrast_ct.py
+  StrokeSegLib/training/presets/three_projection.py
+  StrokeSegLib/training/reader_study.py
+  StrokeSegLib/training/recipes/__init__.py
+  StrokeSegLib/training/recipes/base.py
+  StrokeSegLib/training/recipes/ct_perfusion.py
+  StrokeSegLib/training/recipes/modern.py
+  StrokeSegLib/training/recipes/mri.py
+  StrokeSegLib/training/recipes/noncontrast_ct.py
+  StrokeSegLib/training/recipes/three_projection.py
+  StrokeSegLib/training/run_folder.py
   StrokeSegLib/training/samplers.py
   StrokeSegLib/training/schedules.py
+  StrokeSegLib/training/source.py
+  StrokeSegLib/training/splits.py
+  StrokeSegLib/training/stopping.py
+  StrokeSegLib/training/tables.py
   StrokeSegLib/volume.py
   )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from StrokeSegLib.inference.predict import Progress
+from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.io import write_image
 from StrokeSegLib.metrics import dice
 from StrokeSegLib.result_folder import check_target

@@ -82,6 +82,38 @@ def lesion_f1(prediction: Mask, truth: Mask) -> float:
     return _ratio(2 * found, 2 * found + missed + invented)
 
 
+def reliability(probability: NDArray[Any], truth: Mask, bins: int = 15) -> NDArray[np.float64]:
+    """What a model stated and what was true, in bins of stated probability of equal width.
+
+    The tables of several cases can be added up.
+
+    Args:
+        probability: 0-1.
+        truth: Non-zero is lesion, the same shape.
+        bins: Their number.
+
+    Returns:
+        ``(3, bins)``: voxels, the sum of their probabilities, and how many of them are lesion.
+    """
+    if probability.shape != truth.shape:
+        raise InputError(f"probability and truth need one shape, got {probability.shape} and {truth.shape}")
+    p = np.asarray(probability, np.float64).ravel()
+    index = np.minimum((p * bins).astype(np.intp), bins - 1)
+    true = (truth != 0).ravel().astype(np.float64)
+    rows = [np.bincount(index, weights, bins) for weights in (np.ones_like(p), p, true)]
+    return np.stack(rows)
+
+
+def expected_calibration_error(table: NDArray[np.float64]) -> float:
+    """Mean distance of stated and observed frequency, weighted by voxels, 0-1 (Guo et al., ICML 2017).
+
+    Args:
+        table: From ``reliability``, or the sum of several; without a voxel nothing was stated wrongly: 0.
+    """
+    voxels, stated, observed = table
+    return float(np.abs(stated - observed).sum() / voxels.sum()) if voxels.sum() else 0.0
+
+
 def _touched(mask: Mask, other: Mask) -> tuple[int, int]:
     """How many lesions of ``mask`` share a voxel with ``other``, and how many do not."""
     numbered, count = ndimage.label(mask, _TOUCHING)

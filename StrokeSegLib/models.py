@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ class ModelCard:
         threshold: Probability from which a voxel counts as lesion.
         min_lesion_ml: Smaller pieces are dropped.
         folder: Where it lies.
+        prepare_settings: Arguments of the system's ``prepare``.
+        inference_settings: How the network goes over the image, see ``inference.settings``.
+        thresholds: Label value -> threshold, for labels with one of their own.
     """
 
     id: str
@@ -75,6 +78,9 @@ class ModelCard:
     threshold: float
     min_lesion_ml: float
     folder: Path
+    prepare_settings: dict[str, Any] = field(default_factory=dict)
+    inference_settings: dict[str, Any] = field(default_factory=dict)
+    thresholds: dict[int, float] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
@@ -85,6 +91,10 @@ class ModelCard:
     def roles(self) -> tuple[str, ...]:
         """All input roles, in the model's order."""
         return tuple(i.role for i in self.inputs)
+
+    def threshold_of(self, label: int) -> float:
+        """The threshold of one label: its own, or the common one."""
+        return self.thresholds.get(label, self.threshold)
 
     def summary(self) -> dict[str, Any]:
         """What ``strokeseg models --json`` prints."""
@@ -151,6 +161,9 @@ def load_card(folder: Path) -> ModelCard:
             threshold=float(d["threshold"]),
             min_lesion_ml=float(d["min_lesion_ml"]),
             folder=folder,
+            prepare_settings=dict(d.get("prepare_settings", {})),
+            inference_settings=dict(d.get("inference_settings", {})),
+            thresholds={int(value): float(t) for value, t in d.get("thresholds", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -75,6 +75,18 @@ def remove_small(mask: Volume, min_volume_ml: float) -> Volume:
     return mask.with_array(kept.view(np.bool_))
 
 
+def remove_small_labels(labels: Volume, min_volume_ml: float) -> Volume:
+    """A label map without components smaller than ``min_volume_ml``, label by label, as ``remove_small``.
+
+    Raises:
+        InputError: ``min_volume_ml`` is negative or not a number.
+    """
+    kept = labels.array.astype(np.uint8)
+    for value in np.unique(kept[kept > 0]):
+        _remove_small(kept, int(value), min_volume_ml, labels.voxel_volume_ml)
+    return labels.with_array(kept)
+
+
 def close_ball(mask: NDArray[Any], radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
     """The mask closed with a ball of a radius in mm: gaps into which the ball does not fit are filled.
 

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from StrokeSegLib.inference.predict import Progress
+from StrokeSegLib.callbacks import Progress
 
 #: Stages as people read them, in the order of the work.
 STAGE_WORDS = {
     "make": "Making a head",
+    "cases": "Making cases",
+    "check": "Checking the cases",
     "read": "Reading",
     "prepare": "Preparing",
     "network": "Looking for lesions",

@@ -24,7 +24,7 @@ from StrokeSegLib.errors import InputError
 #: Files that a run writes; a folder with one of them holds results, and a new run replaces them all.
 RESULT_NAMES = (
     "lesion.nii.gz", "lesion.seg.nrrd", "probability.nii.gz", "probability-*.nii.gz", "uncertainty.nii.gz",
-    "measurements.json", "overlay.png",
+    "measurements.json", "overlay.png", "evaluation.html", "evaluation.csv", "evaluation-*.png", "summary.json",
 )  # fmt: skip
 _STAGING_MARK = ".staging-"
 _OLD_MARK = "-old"

@@ -10,27 +10,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import SimpleITK as sitk
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.inference.backends import choose, load_backend
-from StrokeSegLib.inference.predict import Progress, predict
+from StrokeSegLib.inference.backends import Backend, choose, load_backends
+from StrokeSegLib.inference.planes import AT_K
+from StrokeSegLib.inference.predict import Prediction, Progress, predict
 from StrokeSegLib.io import Reading, Segment, read_image, write_image, write_segmentation
 from StrokeSegLib.measure import measure_lesions
 from StrokeSegLib.models import ModelCard, find_model
-from StrokeSegLib.postprocess import label_map
+from StrokeSegLib.postprocess import label_map, remove_small_labels
 from StrokeSegLib.preprocess.geometry import onto_reference
 from StrokeSegLib.preprocess.intensity import check_modality
 from StrokeSegLib.report.measurements import (
     ModelRecord,
     RunRecord,
     build_measurements,
+    classification_entry,
+    perfusion_measures,
     reasons_for_review,
     record_input,
 )
 from StrokeSegLib.report.overlay import draw_overlay
 from StrokeSegLib.result_folder import staged_results
-from StrokeSegLib.systems import SYSTEMS
+from StrokeSegLib.systems import SYSTEMS, System
+from StrokeSegLib.systems.ct_perfusion import CORE, CT_PERFUSION, PENUMBRA
 from StrokeSegLib.terminology import color_rgb, terminology_entry
 from StrokeSegLib.volume import Volume, from_sitk
 
@@ -43,7 +48,7 @@ class SegmentationResult:
 
     Attributes:
         labels: uint8 label map on exactly the grid of the first input.
-        probability: Label value -> float32 probability 0..1 on the same grid.
+        probability: Label value -> float32 probability 0..1 on the same grid; labels found by a rule have none.
         measurements: The content of measurements.json.
         image: The first input, for the overlay.
         card: The model.
@@ -74,6 +79,8 @@ class SegmentationResult:
             write_segmentation(self.labels, folder / "lesion.seg.nrrd", segments)
             for label in self.card.labels:
                 suffix = "" if len(self.card.labels) == 1 else f"-{label.name.replace(' ', '-')}"
+                if label.value not in self.probability:
+                    continue  # found by a rule
                 # Three decimals say all that a probability can, and compress to a fifth.
                 probability = self.probability[label.value]
                 rounded = probability.with_array(probability.array.round(3))
@@ -97,6 +104,7 @@ def segment(
     *,
     backend: str = "auto",
     threshold: float | None = None,
+    networks: Mapping[str, Backend] | None = None,
 ) -> SegmentationResult:
     """Finds stroke lesions.
 
@@ -108,6 +116,7 @@ def segment(
         progress: Called with (stage, done, total).
         backend: ``auto``, ``openvino`` or ``torch``.
         threshold: Probability from which a voxel counts, 0..1; the model's own when None.
+        networks: The model's networks by name where the caller has loaded them; the folder's files otherwise.
 
     Raises:
         InputError: Wrong roles, unreadable or unsuitable images, unknown model, damaged weights.
@@ -126,15 +135,16 @@ def segment(
     volumes, warnings = _on_one_grid(readings)
 
     started = time.perf_counter()
-    loaded = load_backend(card, choose(backend, device))
+    loaded = networks or load_backends(card, choose(backend, device))
+    first = next(iter(loaded.values()))
     seconds["load"] = time.perf_counter() - started
-    prediction = predict(volumes, card, system, loaded, report)
+    prediction = predict(volumes, card, system, loaded, report, threshold=threshold)
     seconds.update(prediction.seconds)
 
     started = time.perf_counter()
     report("measure", 0, 1)
-    thresholds = {label.value: card.threshold if threshold is None else threshold for label in card.labels}
-    labels = label_map(prediction.probability, thresholds, card.min_lesion_ml)
+    thresholds = _thresholds(card, prediction, threshold)
+    labels = _labels(volumes, card, system, prediction, thresholds)
     lesions = measure_lesions(labels, prediction.probability, prediction.brain)
     warnings = (*warnings, *prediction.warnings)
     report("measure", 1, 1)
@@ -145,12 +155,53 @@ def segment(
         ),
         {role: record_input(_name(inputs[role]), reading.volume) for role, reading in readings.items()},
         lesions,
-        RunRecord(loaded.device, loaded.name, seconds, warnings),
+        RunRecord(first.device, first.name, seconds, warnings),
         review_reasons=reasons_for_review(lesions, warnings, prediction.probability, thresholds),
-        more={**prediction.notes, "thresholds": {str(value): t for value, t in thresholds.items()}},
+        more={
+            **prediction.notes,
+            "thresholds": {str(value): t for value, t in thresholds.items()},
+            **_findings(card, system, prediction, labels),
+        },
     )
     image = next(iter(readings.values())).volume
     return SegmentationResult(labels, prediction.probability, measurements, image, card)
+
+
+def _thresholds(card: ModelCard, prediction: Prediction, threshold: float | None) -> dict[int, float]:
+    """Of each label that has a probability; where the system made the label map itself, 0.5 is where it marks."""
+    if prediction.labels is not None:
+        return dict.fromkeys(prediction.probability, AT_K)
+    return {value: card.threshold_of(value) if threshold is None else threshold for value in prediction.probability}
+
+
+def _labels(
+    inputs: Mapping[str, Volume],
+    card: ModelCard,
+    system: System,
+    prediction: Prediction,
+    thresholds: Mapping[int, float],
+) -> Volume:
+    """The label map: by thresholds or by the system itself, then what its rule adds."""
+    if prediction.labels is not None:
+        labels = remove_small_labels(prediction.labels, card.min_lesion_ml)
+    else:
+        labels = label_map(prediction.probability, thresholds, card.min_lesion_ml)
+    if system.rule is not None and any(label.value in system.rule_labels for label in card.labels):
+        labels = system.rule(inputs, prediction.brain, labels)
+    return labels
+
+
+def _findings(card: ModelCard, system: System, prediction: Prediction, labels: Volume) -> dict[str, Any]:
+    """``classification`` and ``perfusion``, where the system has them."""
+    result: dict[str, Any] = {}
+    if prediction.classification is not None:
+        c = prediction.classification
+        names = {label.value: label.name for label in card.labels}
+        result["classification"] = classification_entry(c.label, c.found, c.m, names)
+    if system.name == CT_PERFUSION.name:
+        core, penumbra = (np.count_nonzero(labels.array == value) for value in (CORE, PENUMBRA))
+        result["perfusion"] = perfusion_measures(core * labels.voxel_volume_ml, penumbra * labels.voxel_volume_ml)
+    return result
 
 
 def check_roles(card: ModelCard, roles: tuple[str, ...]) -> None:

@@ -124,6 +124,28 @@ def bootstrap_ci(
     return Interval(float(statistic(numbers)), float(low), float(high))
 
 
+def roc_auc(scores: ArrayLike, truths: Sequence[bool]) -> float | None:
+    """Chance that a case with a lesion scores higher than one without, ties counted half (area under the ROC curve).
+
+    Args:
+        scores: One a case.
+        truths: Whether the case holds a lesion.
+
+    Returns:
+        0-1; None where all cases or no case hold a lesion.
+
+    Raises:
+        InputError: A score is not finite, or scores and truths differ in number.
+    """
+    numbers, true = _finite(scores), np.asarray(truths, bool)
+    if len(true) != numbers.size:
+        raise InputError(f"an AUC needs one truth a score, got {len(true)} truths and {numbers.size} scores")
+    if true.all() or not true.any():
+        return None
+    apart = numbers[true][:, None] - numbers[~true][None]
+    return float(np.mean((apart > 0) + 0.5 * (apart == 0)))
+
+
 def fisher_p(errors: int, cases: int, other_errors: int, other_cases: int) -> float:
     """Two-sided p value of Fisher's exact test that two error rates are alike.
 

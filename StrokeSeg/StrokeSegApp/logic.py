@@ -89,8 +89,8 @@ class SegmentationRun:
             for role in roles:
                 write_image(scene.volumeFromNode(volumes[role]), self._inputPath(role))
                 arguments.append(f"{role}={self._inputPath(role)}")
-            start = [*(command or _command()), "segment", "--model", model.id, *arguments]
-            self._child = ChildProcess([*start, "--out", str(self._out), "--json"], self._folder, _environment())
+            start = [*(command or childCommand()), "segment", "--model", model.id, *arguments]
+            self._child = ChildProcess([*start, "--out", str(self._out), "--json"], self._folder, environment())
         except OSError as error:
             self._removeFiles()
             raise RunError(f"The segmentation could not be started: {error}") from error
@@ -229,14 +229,15 @@ def _checkRoles(model: ModelCard, volumes: Mapping[str, Any]) -> None:
         )
 
 
-def _command() -> list[str]:
+def childCommand() -> list[str]:
+    """The command line's program, in Slicer's own Python."""
     return [shutil.which("PythonSlicer") or sys.executable, "-m", "StrokeSegLib"]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The child's environment: PythonSlicer sets Slicer's own up again, so it starts from the one before Slicer."""
     inSlicer = shutil.which("PythonSlicer") is not None
-    environment = dict(slicer.util.startupEnvironment() if inSlicer else os.environ)
-    inherited = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = os.pathsep.join([str(rootFolder()), *([inherited] if inherited else [])])
-    return environment
+    result = dict(slicer.util.startupEnvironment() if inSlicer else os.environ)
+    inherited = result.get("PYTHONPATH")
+    result["PYTHONPATH"] = os.pathsep.join([str(rootFolder()), *([inherited] if inherited else [])])
+    return result

@@ -15,7 +15,19 @@ from StrokeSegLib.errors import InputError
 DONE, FAULT, WRONG_INPUT = 0, 1, 2
 
 #: Files of this folder, in the order of ``strokeseg --help``; each has ``add_parser(commands)``.
-COMMANDS = ("demo", "models", "segment")
+COMMANDS = (
+    "demo",
+    "models",
+    "segment",
+    "train",
+    "evaluate",
+    "crossval",
+    "ablate",
+    "synth",
+    "export",
+    "benchmark",
+    "cases",
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,8 +51,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"strokeseg: {error}", file=sys.stderr)
         return WRONG_INPUT
-    except KeyboardInterrupt:
-        print("strokeseg: cancelled; nothing was written", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"strokeseg: cancelled; {stop.args[0] if stop.args else 'nothing was written'}", file=sys.stderr)
         return 130
     except MemoryError:
         print("strokeseg: out of memory; close other programs or use a machine with more", file=sys.stderr)

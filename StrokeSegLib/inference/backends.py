@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.models import ModelCard, check_weights
+from StrokeSegLib.models import ModelCard, ModelNetwork, check_weights
 
 
 class Backend(Protocol):
@@ -20,7 +21,7 @@ class Backend(Protocol):
     device: str
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits of a batch: ``(B, C, H, W) -> (B, classes, H, W)``."""
+        """Logits of a batch: ``(B, C, ...) -> (B, classes, ...)``, 2D or 3D."""
         ...
 
 
@@ -76,13 +77,35 @@ def _torch_device(device: str) -> str | None:
 
 
 def load_backend(card: ModelCard, choice: Choice) -> Backend:
-    """Checks the weights' hash and loads the model's network.
+    """Checks the weights' hash and loads the model's first network.
 
     Raises:
         InputError: The weights are not the ones that the card names.
     """
-    check_weights(card.networks[0])
-    return OpenVinoBackend(card) if choice.backend == "openvino" else TorchBackend(card, choice.device)
+    return _load(card, card.networks[0], choice)
+
+
+def load_backends(card: ModelCard, choice: Choice) -> dict[str, Backend]:
+    """Checks and loads all networks of a model, by name; names that share their files share the network.
+
+    Raises:
+        InputError: The weights are not the ones that the card names.
+    """
+    by_files: dict[tuple[Path, Path], Backend] = {}
+    result = {}
+    for network in card.networks:
+        files = (network.graph, network.weights)
+        if files not in by_files:
+            by_files[files] = _load(card, network, choice)
+        result[network.name] = by_files[files]
+    return result
+
+
+def _load(card: ModelCard, network: ModelNetwork, choice: Choice) -> Backend:
+    check_weights(network)
+    if choice.backend == "openvino":
+        return OpenVinoBackend(card, network)
+    return TorchBackend(card, choice.device, network)
 
 
 class OpenVinoBackend:
@@ -91,13 +114,15 @@ class OpenVinoBackend:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, network: ModelNetwork | None = None) -> None:
         import openvino as ov
+
+        network = network or card.networks[0]
 
         core = ov.Core()
         # fp32 arithmetic: half precision is used only where agreement has been measured.
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        self._compiled: Any = core.compile_model(core.read_model(str(card.networks[0].graph)), "CPU", settings)
+        self._compiled: Any = core.compile_model(core.read_model(str(network.graph)), "CPU", settings)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Backend``."""
@@ -110,19 +135,20 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self, card: ModelCard, device: str) -> None:
+    def __init__(self, card: ModelCard, device: str, network: ModelNetwork | None = None) -> None:
         import torch
         from safetensors.torch import load_file
 
         from StrokeSegLib.networks import build_network
 
         self.device = device
+        network = network or card.networks[0]
         net = build_network(card.network, card.settings)
-        state = {key: value.float() for key, value in load_file(card.networks[0].weights).items()}
+        state = {key: value.float() for key, value in load_file(network.weights).items()}
         missing, unexpected = net.load_state_dict(state, strict=False)
         # BatchNorm counts batches while it trains; that counter is of no use here and not stored.
         if unexpected or [key for key in missing if not key.endswith("num_batches_tracked")]:
-            raise InputError(f"{card.networks[0].weights} does not fit network {card.network}; install the model again")
+            raise InputError(f"{network.weights} does not fit network {card.network}; install the model again")
         self._net = net.eval().to(device)
         self._torch = torch
 

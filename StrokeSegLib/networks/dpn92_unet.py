@@ -152,6 +152,7 @@ class DPN92UNet(nn.Module):
         )
         self.decoder = nn.ModuleList(ConvNormAct2d(decoder_channels, decoder_channels) for _ in self.encoder.channels)
         self.head = nn.Conv2d(len(self.decoder) * decoder_channels, out_channels, 1)
+        self.size_divisor = SIZE_DIVISOR
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] % SIZE_DIVISOR or x.shape[-2] % SIZE_DIVISOR:

@@ -101,7 +101,8 @@ class ResidualSEUNet3D(nn.Module):
         channels: Of the levels, finest first, at full width.
         width: Multiplier of every channel count.
         residual: Whether blocks add a 1x1x1 convolution of their input.
-        squeeze_excite: Where blocks gate their channels, see above.
+        squeeze_excite: Where blocks gate their channels, see above: with instance normalization "standard" is the same
+            gate for every image, "post" depends on it.
         reduction: Channels for one hidden channel of a gate, of which there are at least two.
         norm: Kind of normalization.
 

@@ -58,6 +58,14 @@ class ResNet50Encoder(nn.Module):
             features.append(x)
         return features
 
+    def train(self, mode: bool = True) -> ResNet50Encoder:
+        """As always, but a batch normalization whose parameters are frozen keeps its statistics, too."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
 
 class ResNet50UNet(nn.Module):
     """U-Net on a ResNet-50 encoder.
@@ -82,6 +90,7 @@ class ResNet50UNet(nn.Module):
             channels = out
         self.decoder = nn.ModuleList(stages)
         self.head = nn.Conv2d(channels, out_channels, 1)
+        self.size_divisor = SIZE_DIVISOR
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] % SIZE_DIVISOR or x.shape[-2] % SIZE_DIVISOR:

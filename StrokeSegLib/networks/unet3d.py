@@ -62,6 +62,7 @@ class UNet3D(nn.Module):
             channels = out
         self.decoder = nn.ModuleList(stages)
         self.head = nn.Conv3d(channels, out_channels, 1)
+        self.size_divisor = SIZE_DIVISOR
 
     def forward(self, x: Tensor) -> Tensor:
         require_size(x, SIZE_DIVISOR)

@@ -147,3 +147,35 @@ def onto_reference(volume: Volume, reference: Volume, role: str, *, outside: flo
 def _center_gap_mm(a: Volume, b: Volume) -> float:
     centers = [v.ijk_to_lps((np.array(v.size_ijk) - 1) / 2) for v in (a, b)]
     return float(np.linalg.norm(centers[0] - centers[1]))
+
+
+def resized_grid(grid: Grid, size_ijk: tuple[int, int, int]) -> Grid:
+    """Another number of voxels over exactly the same box, as resizing an array does."""
+    spacing = [n * s / m for n, s, m in zip(grid.size_ijk, grid.spacing_mm, size_ijk, strict=True)]
+    shift = [(new - old) / 2 for new, old in zip(spacing, grid.spacing_mm, strict=True)]
+    return _moved(grid, size_ijk, (spacing[0], spacing[1], spacing[2]), shift)
+
+
+def isotropic_grid(grid: Grid, spacing_mm: float) -> Grid:
+    """Cubes of ``spacing_mm`` over the same box, centered, to within half a voxel at its edges."""
+    extent = [n * s for n, s in zip(grid.size_ijk, grid.spacing_mm, strict=True)]
+    size = [max(1, round(e / spacing_mm)) for e in extent]
+    shift = [
+        (spacing_mm - s) / 2 + (e - n * spacing_mm) / 2 for s, e, n in zip(grid.spacing_mm, extent, size, strict=True)
+    ]
+    return _moved(grid, (size[0], size[1], size[2]), (spacing_mm, spacing_mm, spacing_mm), shift)
+
+
+def cropped_or_padded(grid: Grid, size_ijk: tuple[int, int, int]) -> Grid:
+    """The same voxels about the same middle, more or fewer of them along each axis."""
+    before = [(m - n) // 2 for n, m in zip(grid.size_ijk, size_ijk, strict=True)]
+    shift = [-b * s for b, s in zip(before, grid.spacing_mm, strict=True)]
+    return _moved(grid, size_ijk, grid.spacing_mm, shift)
+
+
+def _moved(
+    grid: Grid, size_ijk: tuple[int, int, int], spacing_mm: tuple[float, float, float], shift_mm: list[float]
+) -> Grid:
+    """The grid with another size and spacing, its first voxel moved by ``shift_mm`` along its own axes."""
+    x, y, z = np.array(grid.origin) + np.asarray(grid.direction) @ np.array(shift_mm)
+    return Grid(size_ijk, spacing_mm, (float(x), float(y), float(z)), grid.direction)

@@ -21,6 +21,8 @@ from StrokeSegLib.volume import Volume
 
 #: Packages whose version can change a result; those that are not installed are left out.
 SOFTWARE = ("strokeseg", "numpy", "scipy", "SimpleITK", "pillow", "safetensors", "openvino", "torch")
+#: Class of a case without any of the labels.
+NO_PATHOLOGY = "no pathology"
 #: A lesion whose mean probability is under this is borderline. A round number, not a calibrated one.
 BORDERLINE_PROBABILITY = 0.7
 #: With no lesion found, this much tissue at half the threshold or more asks for a look. Not calibrated either.
@@ -149,6 +151,43 @@ def reasons_for_review(
                 f"the probability {half:g} for label {value}, half of its threshold"
             )
     return reasons
+
+
+def perfusion_measures(core_ml: float, penumbra_ml: float) -> dict[str, float | None]:
+    """``perfusion`` of measurements.json.
+
+    Args:
+        core_ml: Volume of the core, mL.
+        penumbra_ml: Volume of the tissue at risk outside the core (Tmax above 6 s), mL.
+
+    Returns:
+        ``mismatch_ml`` is hypoperfused tissue (core and penumbra) less core, so the penumbra; ``mismatch_ratio`` is
+        hypoperfused tissue over core, None without core.
+    """
+    return {
+        "core_ml": round(core_ml, 3),
+        "penumbra_ml": round(penumbra_ml, 3),
+        "mismatch_ml": round(penumbra_ml, 3),
+        "mismatch_ratio": round((core_ml + penumbra_ml) / core_ml, 3) if core_ml > 0 else None,
+    }
+
+
+def classification_entry(
+    label: int, found: Sequence[int], m: Mapping[int, float], names: Mapping[int, str]
+) -> dict[str, Any]:
+    """``classification`` of measurements.json.
+
+    Args:
+        label: The case's label, 0 for none.
+        found: All labels that are present.
+        m: Label value -> mean Vpred, what the classifier compares.
+        names: Label value -> name.
+    """
+    return {
+        "class": names[label] if label else NO_PATHOLOGY,
+        "found": [names[value] for value in found],
+        "scores": {names[value]: round(m[value], 3) for value in sorted(m)},
+    }
 
 
 def software_versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,10 @@ from StrokeSegLib.report.slices import View, choose_slices, choose_view, picture
 from StrokeSegLib.volume import Volume
 
 MAX_SLICES = 12
+#: Red, green, blue, 0-255.
+Color: TypeAlias = tuple[int, int, int]
 LABEL_NAMES = {1: "ischemic lesion", 2: "hemorrhage", 3: "penumbra"}
-LABEL_COLORS = {1: (255, 94, 44), 2: (238, 84, 255), 3: (190, 236, 60)}
+LABEL_COLORS: dict[int, Color] = {1: (255, 94, 44), 2: (238, 84, 255), 3: (190, 236, 60)}
 OTHER_LABEL_COLOR = (70, 200, 255)
 FOOTER = "Research use only, not a medical device"
 
@@ -72,26 +74,47 @@ def draw_overlay(
         )
     view = choose_view(image)
     shown = choose_slices(labels, view, MAX_SLICES)
+    tiles = slice_tiles(image, view, shown, [(labels.array, LABEL_COLORS)], window)
+    page = montage(tiles)
+    _head(page, title, measure_lesions(labels), {**LABEL_NAMES, **(names or {})}, _shown(labels, view, shown))
+    foot(page, view)
+    save_picture(page, path)
+
+
+def slice_tiles(
+    image: Volume,
+    view: View,
+    shown: Sequence[int],
+    outlined: Sequence[tuple[NDArray[Any], Mapping[int, Color]]],
+    window: tuple[float, float] | None = None,
+) -> list[Image.Image]:
+    """One tile a slice, all of one size, cut to the head, with outlines, the patient's sides and the position.
+
+    Args:
+        image: The scan that is shown.
+        view: How it is looked at.
+        shown: Numbers of the slices.
+        outlined: Label maps on the image's grid, each with the colors of its labels; later ones lie on top.
+        window: Values shown as black and as white; fitted to the image when None.
+    """
     low, high = window or _window(image.array)
     scans = [picture(image.array, view, n).astype(np.float32) for n in shown]
-    masks = [picture(labels.array, view, n) for n in shown]
-    rows, columns = _crop(scans, masks, low + 0.1 * (high - low))
+    masks = [[picture(array, view, n) for array, _ in outlined] for n in shown]
+    rows, columns = _crop(scans, [mask for of_slice in masks for mask in of_slice], low + 0.1 * (high - low))
     across = _slices_across(len(shown))
     width = min(max((INNER_WIDTH - (across - 1) * GAP) // across, MIN_SLICE_WIDTH), MAX_SLICE_WIDTH)
     height_mm = (rows.stop - rows.start) * image.spacing_mm[view.down]
     width_mm = (columns.stop - columns.start) * image.spacing_mm[view.right]
     size = (width, max(1, round(width * height_mm / width_mm)))
     tiles = []
-    for number, scan, mask in zip(shown, scans, masks, strict=True):
+    for number, scan, of_slice in zip(shown, scans, masks, strict=True):
         gray = np.nan_to_num((scan[rows, columns] - low) / (high - low)).clip(0, 1) * 255
         tile = Image.fromarray(gray.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC).convert("RGB")
-        _outline(tile, mask[rows, columns])
+        for mask, (_, colors) in zip(of_slice, outlined, strict=True):
+            _outline(tile, mask[rows, columns], colors)
         _annotate(tile, view, position_mm(image, view, number))
         tiles.append(tile)
-    page = _page(tiles, across)
-    _head(page, title, measure_lesions(labels), {**LABEL_NAMES, **(names or {})}, _shown(labels, view, shown))
-    _foot(page, view)
-    _save(page, path)
+    return tiles
 
 
 def _window(array: NDArray[Any]) -> tuple[float, float]:
@@ -126,7 +149,7 @@ def _slices_across(count: int) -> int:
     return min(SLICES_ACROSS, key=lambda across: -count % across) if count > min(SLICES_ACROSS) else count
 
 
-def _outline(tile: Image.Image, mask: NDArray[Any]) -> None:
+def _outline(tile: Image.Image, mask: NDArray[Any], colors: Mapping[int, Color]) -> None:
     """Draws the lesions' outlines, hemorrhage last and so on top."""
     fine = (tile.width * FINER, tile.height * FINER)
     for value in sorted({int(v) for v in np.unique(mask)} - {0}, key=lambda v: (v == ON_TOP, -v)):
@@ -135,19 +158,21 @@ def _outline(tile: Image.Image, mask: NDArray[Any]) -> None:
         grown = ndimage.maximum_filter(filled, size=2 * OUTWARD + 1)
         shrunk = ndimage.minimum_filter(filled, size=2 * INWARD + 1, mode="constant")
         line = Image.fromarray((grown - shrunk) * 255).resize(tile.size, Image.Resampling.BOX)
-        tile.paste(LABEL_COLORS.get(value, OTHER_LABEL_COLOR), (0, 0), line)
+        tile.paste(colors.get(value, OTHER_LABEL_COLOR), (0, 0), line)
 
 
 def _annotate(tile: Image.Image, view: View, at_mm: float) -> None:
     """Letters of the patient's sides, and the slice position."""
     draw = ImageDraw.Draw(tile)
     for x, anchor, letter in ((9, "lt", view.edge_marks[0]), (tile.width - 9, "rt", view.edge_marks[1])):
-        draw.text((x, 9), letter, TEXT, _font(19), anchor, stroke_width=2, stroke_fill=(0, 0, 0))
+        draw.text((x, 9), letter, TEXT, font(19), anchor, stroke_width=2, stroke_fill=(0, 0, 0))
     position = f"{view.position_letters[int(at_mm > 0)]} {abs(at_mm):.1f} mm"
-    draw.text((8, tile.height - 7), position, TEXT, _font(14), "ls", stroke_width=2, stroke_fill=(0, 0, 0))
+    draw.text((8, tile.height - 7), position, TEXT, font(14), "ls", stroke_width=2, stroke_fill=(0, 0, 0))
 
 
-def _page(tiles: Sequence[Image.Image], across: int) -> Image.Image:
+def montage(tiles: Sequence[Image.Image]) -> Image.Image:
+    """The tiles on one page, with room for a head and a foot."""
+    across = _slices_across(len(tiles))
     width, height = tiles[0].size
     down = -(-len(tiles) // across)
     inner = max(across * (width + GAP) - GAP, INNER_WIDTH)
@@ -165,10 +190,10 @@ def _head(page: Image.Image, title: str, lesions: Sequence[Lesion], names: Mappi
     draw = ImageDraw.Draw(page)
     right = page.width - MARGIN
     total = _amount(lesions) if lesions else "no lesion found"
-    draw.text((right, 42), total, TEXT, _font(26), "rs")
-    room = right - MARGIN - draw.textlength(total, _font(26)) - 30
-    draw.text((MARGIN, 42), _shortened(title, room, draw), TEXT, _font(26), "ls")
-    draw.text((right, 77), shown, QUIET, _font(17), "rs")
+    draw.text((right, 42), total, TEXT, font(26), "rs")
+    room = right - MARGIN - draw.textlength(total, font(26)) - 30
+    draw.text((MARGIN, 42), shortened(title, room, draw), TEXT, font(26), "ls")
+    draw.text((right, 77), shown, QUIET, font(17), "rs")
     values = sorted({one.label for one in lesions})
     x = float(MARGIN)
     for value in values:
@@ -176,8 +201,8 @@ def _head(page: Image.Image, title: str, lesions: Sequence[Lesion], names: Mappi
         words = names.get(value, f"label {value}")
         if len(values) > 1:
             words += f"  {_amount([one for one in lesions if one.label == value])}"
-        draw.text((x + 22, 77), words, QUIET, _font(17), "ls")
-        x += 22 + draw.textlength(words, _font(17)) + 32
+        draw.text((x + 22, 77), words, QUIET, font(17), "ls")
+        x += 22 + draw.textlength(words, font(17)) + 32
 
 
 def _amount(lesions: Sequence[Lesion]) -> str:
@@ -193,27 +218,30 @@ def _shown(labels: Volume, view: View, shown: Sequence[int]) -> str:
     return f"{len(shown)} of {holding} slices with lesion" if holding > len(shown) else "all slices with lesion"
 
 
-def _shortened(text: str, room: float, draw: ImageDraw.ImageDraw) -> str:
-    if draw.textlength(text, _font(26)) <= room:
+def shortened(text: str, room: float, draw: ImageDraw.ImageDraw) -> str:
+    """The text of a head line, cut where it would be wider than ``room`` pixels."""
+    if draw.textlength(text, font(26)) <= room:
         return text
-    while text and draw.textlength(text + "...", _font(26)) > room:
+    while text and draw.textlength(text + "...", font(26)) > room:
         text = text[:-1]
     return text + "..."
 
 
-def _foot(page: Image.Image, view: View) -> None:
+def foot(page: Image.Image, view: View) -> None:
+    """The line at the bottom: what it is not, and how the slices are turned."""
     draw = ImageDraw.Draw(page)
     baseline = page.height - 18
-    draw.text((MARGIN, baseline), FOOTER, QUIET, _font(15), "ls")
+    draw.text((MARGIN, baseline), FOOTER, QUIET, font(15), "ls")
     reading = "anterior on the left" if view.name == "sagittal" else "the patient's right on the left"
-    draw.text((page.width - MARGIN, baseline), f"{view.name} slices, {reading}", QUIET, _font(15), "rs")
+    draw.text((page.width - MARGIN, baseline), f"{view.name} slices, {reading}", QUIET, font(15), "rs")
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font."""
     return ImageFont.load_default(size)
 
 
-def _save(page: Image.Image, path: Path) -> None:
+def save_picture(page: Image.Image, path: Path) -> None:
     """A reader finds the old picture or the new one, never half."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -31,11 +31,14 @@ class SyntheticCase:
         images: Volume a role; ``dwi`` in arbitrary units, ``adc`` in um2/ms (1e-3 mm2/s).
         truth: uint8, 1 where an acute infarct lies that can be seen.
         parameters: What was drawn, by name.
+        visible_on: Where the lesion can be seen on each role's image, bool, on the truth's grid; None where one truth
+            serves all roles. The truth of a case with only some of its images is the union of theirs.
     """
 
     images: dict[str, Volume]
     truth: Volume
     parameters: dict[str, float]
+    visible_on: dict[str, NDArray[np.bool_]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ def make_case(
     """
     draw = _drawer(rng)
     if spacing_mm is None:
-        spacing_mm = _draw_spacing(rng, ranges)
+        spacing_mm = draw_spacing(rng, ranges)
     grid = place(
         rng,
         head,
@@ -88,15 +91,15 @@ def make_case(
         "noise": draw(ranges.noise),
     }
     b_ms_per_um2 = parameters["b_s_per_mm2"] / 1000.0
-    positions = _sub_samples(rng, grid)
+    positions = sub_samples(rng, grid)
     tissues = _average_tissues(rng, head, positions, parameters, ranges)
 
     if healthy is None:
         healthy = rng.random() < ranges.healthy_chance
     occupancy = np.zeros(grid.shape, np.float32)
     if not healthy:
-        occupancy = _lesions(rng, head, library, grid, positions, tissues.parenchyma, ranges)
-    involvement = _involvement(rng, occupancy, grid, ranges)
+        occupancy = lesion_occupancy(rng, head, library, grid, positions, tissues.parenchyma, ranges)
+    involvement = soft_involvement(rng, occupancy, grid, ranges)
 
     b0, dwi = distractors.normal_variation(rng, tissues.b0, tissues.dwi, tissues.white, tissues.gray, grid, ranges)
     b0, dwi = distractors.other_disease(rng, b0, dwi, tissues.parenchyma, tissues.white, grid, b_ms_per_um2, ranges)
@@ -110,9 +113,9 @@ def make_case(
     truth = (occupancy > 0.5) & (tissues.parenchyma > 0.5) & seen
 
     gain = distractors.coil_and_rims(rng, tissues.brain, grid, head, ranges)
-    b0, dwi, adc = _acquire(rng, b0 * gain, dwi * gain, grid, b_ms_per_um2, noise, ranges)
+    b0, dwi, adc = acquire(rng, b0 * gain, dwi * gain, grid, b_ms_per_um2, noise, ranges)
     if rng.random() < ranges.skull_stripped_chance:
-        keep = _stripping_mask(rng, tissues.brain, grid)
+        keep = stripping_mask(rng, tissues.brain, grid)
         dwi, adc = dwi * keep, adc * keep
     dwi = dwi * np.float32(np.exp(rng.uniform(np.log(50), np.log(3000))) / max(reference, 1e-6))
 
@@ -128,7 +131,7 @@ def _drawer(rng: np.random.Generator) -> Callable[[Range], float]:
     return lambda bounds: float(rng.uniform(*bounds))
 
 
-def _draw_spacing(rng: np.random.Generator, ranges: DiffusionRanges) -> tuple[float, float, float]:
+def draw_spacing(rng: np.random.Generator, ranges: DiffusionRanges) -> tuple[float, float, float]:
     if rng.random() < ranges.isotropic_2mm_chance:
         side = float(rng.uniform(1.8, 2.2))
         return (side, side, side)
@@ -136,7 +139,7 @@ def _draw_spacing(rng: np.random.Generator, ranges: DiffusionRanges) -> tuple[fl
     return (side, side, float(rng.uniform(*ranges.slice_mm)))
 
 
-def _sub_samples(rng: np.random.Generator, grid: ScanGrid) -> list[NDArray[np.float32]]:
+def sub_samples(rng: np.random.Generator, grid: ScanGrid) -> list[NDArray[np.float32]]:
     """Positions (mm in the head) of a few points spread over each voxel; slice gaps and warp included."""
     count = 3 if grid.spacing_mm[2] < 3.5 else 5
     steps = [np.diff(grid.head_mm, axis=axis).mean(axis=(1, 2, 3), keepdims=True) for axis in (3, 2, 1)]
@@ -187,7 +190,7 @@ _WHITE = (Tissue.WHITE_MATTER, Tissue.CEREBELLUM_WHITE, Tissue.BRAINSTEM)
 _GRAY = (Tissue.CORTEX, Tissue.DEEP_GRAY, Tissue.CEREBELLUM_GRAY)
 
 
-def _lesions(
+def lesion_occupancy(
     rng: np.random.Generator,
     head: Head,
     library: LesionLibrary | None,
@@ -211,7 +214,7 @@ def _lesions(
     return occupancy
 
 
-def _involvement(rng: np.random.Generator, occupancy: Float, grid: ScanGrid, ranges: DiffusionRanges) -> Float:
+def soft_involvement(rng: np.random.Generator, occupancy: Float, grid: ScanGrid, ranges: DiffusionRanges) -> Float:
     """How far each voxel is infarcted, 0..1: occupancy with a soft border and an uneven inside."""
     if not occupancy.any():
         return occupancy
@@ -228,7 +231,7 @@ def _involvement(rng: np.random.Generator, occupancy: Float, grid: ScanGrid, ran
     return result
 
 
-def _acquire(
+def acquire(
     rng: np.random.Generator,
     b0: Float,
     dwi: Float,
@@ -261,7 +264,7 @@ def _acquire(
     return b0, dwi, np.clip(adc, -1, 5)
 
 
-def _stripping_mask(rng: np.random.Generator, brain: Float, grid: ScanGrid) -> NDArray[np.bool_]:
+def stripping_mask(rng: np.random.Generator, brain: Float, grid: ScanGrid) -> NDArray[np.bool_]:
     """A skull stripper's mask: the brain, closed, a little too wide or too tight."""
     level = rng.uniform(0.25, 0.7)
     mask: NDArray[np.bool_] = blur_mm(brain, grid.spacing_mm, 4.0) > level

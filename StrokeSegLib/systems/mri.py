@@ -1,19 +1,25 @@
-"""System ``mri``: acute infarcts on DWI and ADC with a ResNet50-UNet, slice by slice with its neighbors (S3).
+"""System ``mri``: infarcts on MRI with a ResNet50-UNet, slice by slice (S3).
 
-The published network reads one slice of one sequence, replicated to three channels. Here each slice comes with its two
-neighbors of both sequences (six channels, "2.5D stacked"), because an acute infarct is defined by the pair: bright on
-DWI and dark on ADC; and because EPI artifacts give themselves away in the neighboring slices.
+The published network reads one slice of one sequence, replicated to three channels (mode ``single``). The bundled one
+(mode ``diffusion``) reads each slice with its two neighbors of DWI and ADC, because an acute infarct is defined by the
+pair: bright on DWI and dark on ADC; and because EPI artifacts give themselves away in the neighboring slices. Mode
+``any`` takes whatever a case has of its sequences. Modes ``2.5d`` and ``stack`` are variants of the published one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
+from StrokeSegLib.errors import InputError
 from StrokeSegLib.preprocess.brain import brain_mask
-from StrokeSegLib.preprocess.geometry import Grid, resample, to_axial, working_grid
+from StrokeSegLib.preprocess.geometry import Grid, resample, resized_grid, to_axial, working_grid
 from StrokeSegLib.preprocess.intensity import dwi_scale, find_adc_unit, network_channels
+from StrokeSegLib.preprocess.mr_brain import mr_brain_mask
+from StrokeSegLib.preprocess.mr_scale import imagenet_channels, scaled, scaled_adc
 from StrokeSegLib.systems.base import Prepared, System
 from StrokeSegLib.volume import Volume
 
@@ -23,43 +29,151 @@ IN_PLANE_MM = 1.25
 MIN_SLICE_MM = 2.0
 #: Slices further apart than this make small lesions invisible: said in the result, mm.
 THICK_SLICE_MM = 7.0
+#: The sequences that a model may take, in the order of its channels.
+SEQUENCES = ("dwi", "adc", "flair", "t1", "t2")
+
+Mode = Literal["diffusion", "any", "single", "2.5d", "stack"]
+Arrays = dict[str, NDArray[np.float32]]
 
 
-def prepare(inputs: Mapping[str, Volume], *, grid: Grid | None = None) -> Prepared:
-    """DWI and ADC as the network sees them.
+def prepare(
+    inputs: Mapping[str, Volume],
+    *,
+    grid: Grid | None = None,
+    mode: Mode = "diffusion",
+    sequences: Sequence[str] = SEQUENCES,
+    sequence: str = "flair",
+    in_plane_mm: float | None = IN_PLANE_MM,
+    min_slice_mm: float = MIN_SLICE_MM,
+    slice_pixels: int | None = None,
+) -> Prepared:
+    """The sequences as the network sees them.
+
+    ==========  ==============================================================================================
+    mode        channels
+    ==========  ==============================================================================================
+    diffusion   DWI over its median and ADC in um2/ms, both clipped: 2
+    any         each of ``sequences`` scaled by the brain (ADC in um2/ms), 0 where it is missing; then for each
+                of them one plane of 1 (there) or 0 (missing): 2 a sequence
+    single      ``sequence``, percentiles 0.5-99.5 of the brain to 0-1, ImageNet's mean and SD: 3
+    2.5d        the same once, with the mean of ImageNet's means and SDs; its neighbors are the other planes: 1
+    stack       as 2.5d, each of ``sequences``, all needed
+    ==========  ==============================================================================================
 
     Args:
-        inputs: ``dwi`` and ``adc`` on one grid, any orientation, NaN-free. ADC in any power-of-ten unit.
-        grid: The working grid; found from the DWI when None.
+        inputs: Sequences on one grid, any orientation, NaN-free. ADC in any power-of-ten unit.
+        grid: The working grid; found from the first sequence when None.
+        mode: See the table.
+        sequences: What modes ``any`` and ``stack`` take, in the order of the channels.
+        sequence: What modes ``single`` and ``2.5d`` take.
+        in_plane_mm: Pixel of the working grid; None keeps the image's.
+        min_slice_mm: Slices nearer than this are averaged; 0 keeps all.
+        slice_pixels: Slices are resized to this square (the paper's 128), whatever the pixel becomes.
 
     Raises:
-        InputError: The pair shows no brain, or the ADC map's values fit no unit.
+        InputError: No brain, an ADC map whose values fit no unit, a sequence or mode that is unknown or missing.
     """
-    axial = {role: to_axial(inputs[role]) for role in ("dwi", "adc")}
+    taken = _taken(inputs, mode, sequences, sequence)
+    axial = {role: to_axial(inputs[role]) for role in taken}
     if grid is None:
-        grid = working_grid(axial["dwi"], IN_PLANE_MM, MIN_SLICE_MM)
-    dwi = resample(axial["dwi"], grid).array
-    adc = resample(axial["adc"], grid).array
-    unit = find_adc_unit(adc, dwi)
-    adc *= np.float32(10.0**unit.power)
-    scale = dwi_scale(dwi, adc)
-    brain = brain_mask(dwi, adc)
+        first = next(iter(axial.values()))
+        grid = working_grid(first, first.spacing_mm[0] if in_plane_mm is None else in_plane_mm, min_slice_mm)
+        if slice_pixels is not None:
+            grid = resized_grid(grid, (slice_pixels, slice_pixels, grid.size_ijk[2]))
+    images: Arrays = {role: resample(volume, grid).array for role, volume in axial.items()}
+    notes = _adc_to_um2_per_ms(images)
+    if mode == "diffusion":
+        dwi, adc = images["dwi"], images["adc"]
+        channels = network_channels(dwi, adc, dwi_scale(dwi, adc))
+        brain = brain_mask(dwi, adc)
+    else:
+        brain = find_brain(images, grid.spacing_mm)
+        channels = _channels(images, brain, mode, sequences)
     warnings = []
     if grid.spacing_mm[2] > THICK_SLICE_MM:
         warnings.append(f"slices are {grid.spacing_mm[2]:.1f} mm apart: lesions smaller than that may be missed")
-    notes = {"adc_unit": unit.name}
-    return Prepared(network_channels(dwi, adc, scale), grid, brain, notes, tuple(warnings))
+    return Prepared(channels, grid, brain, notes, tuple(warnings))
+
+
+def find_brain(images: Arrays, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """The brain in whatever sequences there are: the pair of DWI and ADC tells it best, then T1, FLAIR, T2.
+
+    Raises:
+        InputError: None of them shows a brain.
+    """
+    if "dwi" in images and "adc" in images:
+        mask = brain_mask(images["dwi"], images["adc"])
+        if mask.any():
+            return mask
+    for role in ("t1", "flair", "t2", "dwi", "adc"):
+        if role in images:
+            mask = mr_brain_mask(images[role], spacing_mm)
+            if mask.any():
+                return mask
+    raise InputError(f"{', '.join(images)} show no brain; needed a scan of the head; check the inputs and roles")
+
+
+def inputs_for(
+    mode: Mode = "diffusion", sequences: Sequence[str] = SEQUENCES, sequence: str = "flair", **_: object
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Required and optional inputs of a model that is prepared with these settings."""
+    if mode == "any":
+        return (), tuple(sequences)
+    if mode == "stack":
+        return tuple(sequences), ()
+    return (("dwi", "adc") if mode == "diffusion" else (sequence,)), ()
+
+
+def _taken(inputs: Mapping[str, Volume], mode: Mode, sequences: Sequence[str], sequence: str) -> tuple[str, ...]:
+    """The inputs that the mode looks at, in the order of its channels."""
+    if mode not in get_args(Mode):
+        raise InputError(f"unknown mode {mode!r} of system mri; known: {', '.join(get_args(Mode))}")
+    required, optional = inputs_for(mode, sequences, sequence)
+    missing = [role for role in required if role not in inputs]
+    there = tuple(role for role in (*required, *optional) if role in inputs)
+    if missing or not there:
+        got = ", ".join(inputs) or "nothing"
+        wanted = ", ".join(missing) or f"any of {', '.join(optional)}"
+        raise InputError(f"mode {mode} of system mri needs {wanted}, got {got}; add what is missing")
+    return there
+
+
+def _adc_to_um2_per_ms(images: Arrays) -> dict[str, str]:
+    """Brings the ADC map to um2/ms in place; the bright part of the DWI tells the unit, or of the ADC map itself."""
+    if "adc" not in images:
+        return {}
+    unit = find_adc_unit(images["adc"], images.get("dwi", images["adc"]))
+    images["adc"] *= np.float32(10.0**unit.power)
+    return {"adc_unit": unit.name}
+
+
+def _channels(images: Arrays, brain: NDArray[np.bool_], mode: str, sequences: Sequence[str]) -> NDArray[np.float32]:
+    if mode == "any":
+        result = np.zeros((2 * len(sequences), *brain.shape), np.float32)
+        for n, role in enumerate(sequences):
+            if role in images:
+                result[n] = scaled_adc(images[role]) if role == "adc" else scaled(images[role], brain)
+                result[len(sequences) + n] = 1
+        return result
+    grey = mode != "single"
+    return np.concatenate([imagenet_channels(image, brain, grey=grey) for image in images.values()])
 
 
 MRI = System(
     name="mri",
     title="Acute infarct (DWI + ADC)",
-    required=("dwi", "adc"),
-    optional=(),
+    required=(),
+    optional=SEQUENCES,
+    minimum_inputs=1,
     network="resnet50-unet",
     labels={1: "ischemic lesion"},
+    way="slices",
+    activation="softmax",
     neighbors=1,
     size_divisor=32,
+    window=(),
+    overlap=0.0,
     prepare=prepare,
     citation="Aboudi et al., IJCSNS International Journal of Computer Science and Network Security 22(11), 2022",
+    choose_inputs=inputs_for,
 )

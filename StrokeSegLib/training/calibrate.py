@@ -1,29 +1,45 @@
-"""Temperature, threshold and smallest lesion of a model, chosen on generated heads that training never saw."""
+"""Temperature, thresholds and smallest lesion of a model, chosen on cases with known truth that training never saw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from StrokeSegLib.case_table import Case
+from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.predict import predict
+from StrokeSegLib.inference.running import Progress
+from StrokeSegLib.io import read_image
 from StrokeSegLib.metrics import dice
 from StrokeSegLib.models import ModelCard
 from StrokeSegLib.postprocess import label_map
-from StrokeSegLib.synth.diffusion import SyntheticCase
-from StrokeSegLib.systems import SYSTEMS
-from StrokeSegLib.training.pool import Sources
+from StrokeSegLib.preprocess.geometry import onto_reference
+from StrokeSegLib.systems import SYSTEMS, System
+from StrokeSegLib.training.pool import SynthSource, generated_case, load_heads
+from StrokeSegLib.volume import Volume
 
-#: Candidates; the mean Dice over the generated cases decides.
+#: Candidates; the mean Dice over the cases decides.
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 #: No larger ones: a ball of 3.4 mm is 0.02 mL, and radiologists read emboli of that size.
 SMALLEST_ML = (0.0, 0.005, 0.01, 0.02)
 #: Seeds of the held-out heads start here; training counts from far below.
 HELD_OUT_SEED = 9_000_000
+#: Brain voxels of a case that the temperature is fitted to.
+VOXELS_PER_CASE = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class KnownCase:
+    """Images on one grid by role, and their label map on it."""
+
+    images: Mapping[str, Volume]
+    truth: Volume
 
 
 @dataclass(frozen=True)
@@ -31,14 +47,15 @@ class Calibration:
     """What was chosen, and the numbers behind it.
 
     Attributes:
-        temperature, threshold, min_lesion_ml: For model.json.
+        temperature, thresholds, min_lesion_ml: For model.json; thresholds by label value. Three planes have one
+            threshold for all labels.
         error_before, error_after: Expected calibration error of voxel probabilities (15 bins, within the brain).
-        dice_raw, dice_post: Mean Dice on the generated cases at threshold 0.5 without, and with the chosen values.
+        dice_raw, dice_post: Mean Dice over cases and labels at threshold 0.5 without, and with the chosen values.
         cases: How many.
     """
 
     temperature: float
-    threshold: float
+    thresholds: dict[int, float]
     min_lesion_ml: float
     error_before: float
     error_after: float
@@ -47,47 +64,108 @@ class Calibration:
     cases: int
 
 
-def held_out_cases(sources: Sources, count: int, seed: int = HELD_OUT_SEED) -> list[SyntheticCase]:
+def held_out_cases(source: SynthSource, system: str, count: int, seed: int = HELD_OUT_SEED) -> Iterator[KnownCase]:
     """Generated cases from seeds that training never uses."""
-    return [sources.make(np.random.default_rng(seed + n)) for n in range(count)]
+    heads = load_heads(source)
+    for n in range(count):
+        made = generated_case(heads, system, np.random.default_rng(seed + n))
+        yield KnownCase(made.images, made.truth)
 
 
-def calibrate(card: ModelCard, backend: Backend, cases: Sequence[SyntheticCase]) -> Calibration:
-    """Chooses temperature, threshold and smallest lesion on cases with known truth."""
+def known_cases(cases: Sequence[Case], roles: Sequence[str]) -> Iterator[KnownCase]:
+    """Cases of a table that have a truth, all images brought to the first one's grid.
+
+    Raises:
+        InputError: None of them has a truth, or a truth lies on another grid than the first image.
+    """
+    with_truth = [case for case in cases if case.lesion is not None]
+    if not with_truth:
+        raise InputError(f"none of the {len(cases)} cases has a truth to calibrate with: fill the column 'lesion'")
+    for case in with_truth:
+        read = {role: read_image(case.images[role]).volume for role in roles if role in case.images}
+        if not read or case.lesion is None:
+            raise InputError(f"case {case.case_id} has none of {', '.join(roles)}, which the model takes; leave it out")
+        reference = next(iter(read.values()))
+        truth = read_image(case.lesion).volume
+        if not truth.same_grid(reference):
+            raise InputError(f"the truth of case {case.case_id} is not on the grid of its first image; resample it")
+        yield KnownCase({role: onto_reference(image, reference, role) for role, image in read.items()}, truth)
+
+
+def calibrate(
+    card: ModelCard, backends: Mapping[str, Backend], cases: Sequence[KnownCase], progress: Progress
+) -> Calibration:
+    """Chooses temperature, thresholds and smallest lesion on cases with known truth.
+
+    A temperature does not change the order of probabilities. So the largest of three planes, each cooled, is the cooled
+    largest, and one way serves all systems: three planes are fused at 0.5 here, where fusing is taking the largest.
+    """
+    system = SYSTEMS[card.system]
     plain = replace(card, temperature=1.0)
-    predictions = [predict(c.images, plain, SYSTEMS[card.system], backend, _silent) for c in cases]
-    p, y = _sampled(cases, [(x.probability[1].array, x.brain.array) for x in predictions])
-    logit = np.log(p / (1 - p))
-
-    def cost(log_t: float) -> float:
-        q = _sigmoid(logit / np.exp(log_t))
-        return float(-np.mean(np.log(np.where(y, q, 1 - q))))
-
-    temperature = float(np.exp(minimize_scalar(cost, bounds=(-1.5, 1.5), method="bounded").x))
-    best = (-1.0, 0.5, 0.0)
-    cooled = [
-        {1: x.probability[1].with_array(_at_temperature(x.probability[1].array, temperature))} for x in predictions
-    ]
-    raw = np.mean(
-        [dice(x.probability[1].array > 0.5, c.truth.array > 0) for x, c in zip(predictions, cases, strict=True)]
-    )
-    for threshold in THRESHOLDS:
-        for smallest in SMALLEST_ML:
-            scores = [
-                dice(label_map(q, {1: threshold}, smallest).array > 0, c.truth.array > 0)
-                for q, c in zip(cooled, cases, strict=True)
-            ]
-            best = max(best, (float(np.mean(scores)), threshold, smallest))
+    fused_at = 0.5 if system.way == "projections" else None
+    maps: list[dict[int, Volume]] = []
+    p, y = [], []
+    rng = np.random.default_rng(0)
+    for number, case in enumerate(cases):
+        progress("calibrate", number, len(cases))
+        found = predict(case.images, plain, system, backends, _silent, threshold=fused_at)
+        where = np.flatnonzero(found.brain.array)
+        where = rng.choice(where, min(VOXELS_PER_CASE, len(where)), replace=False)
+        for value, volume in found.probability.items():
+            p.append(volume.array.ravel()[where].astype(np.float64))
+            y.append(case.truth.array.ravel()[where] == value)
+        maps.append({value: v.with_array(v.array.astype(np.float32)) for value, v in found.probability.items()})
+    progress("calibrate", len(cases), len(cases))
+    stated, observed = np.clip(np.concatenate(p), 1e-6, 1 - 1e-6), np.concatenate(y)
+    temperature = fitted_temperature(stated, observed)
+    cooled = [{value: v.with_array(_cooled(v.array, temperature)) for value, v in m.items()} for m in maps]
+    truths = [case.truth for case in cases]
+    thresholds, smallest, best = _best_thresholds(cooled, truths, system)
     return Calibration(
-        temperature=round(temperature, 3),
-        threshold=best[1],
-        min_lesion_ml=best[2],
-        error_before=expected_calibration_error(p, y),
-        error_after=expected_calibration_error(_sigmoid(logit / temperature), y),
-        dice_raw=float(raw),
-        dice_post=best[0],
+        temperature=temperature,
+        thresholds=thresholds,
+        min_lesion_ml=smallest,
+        error_before=expected_calibration_error(stated, observed),
+        error_after=expected_calibration_error(_at_temperature(stated, temperature), observed),
+        dice_raw=float(np.mean([_mean_dice(maps, truths, value, 0.5, 0.0) for value in system.labels])),
+        dice_post=best,
         cases=len(cases),
     )
+
+
+def as_card_keys(found: Calibration, card: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of model.json that a calibration sets."""
+    keys: dict[str, Any] = {"temperature": found.temperature, "min_lesion_ml": found.min_lesion_ml}
+    values = list(found.thresholds.values())
+    if SYSTEMS[card["system"]].way == "projections":
+        k = dict.fromkeys(("k_axial", "k_coronal", "k_sagittal"), values[0])
+        settings = card.get("inference_settings", {})
+        keys["inference_settings"] = {**settings, "projections": {**settings.get("projections", {}), **k}}
+    elif len(values) == 1:
+        keys["threshold"] = values[0]
+    else:
+        keys["thresholds"] = {str(value): threshold for value, threshold in found.thresholds.items()}
+    return keys
+
+
+def as_sentences(found: Calibration) -> tuple[str, ...]:
+    """What was measured, for a model's README.md."""
+    return (
+        f"On {found.cases} cases that also chose the values above: mean Dice {found.dice_raw:.3f} for the raw network "
+        f"at 0.5, {found.dice_post:.3f} after post-processing.",
+        f"Expected calibration error of voxels in the brain {found.error_before:.4f} before and "
+        f"{found.error_after:.4f} after the temperature.",
+    )
+
+
+def fitted_temperature(p: NDArray[np.float64], y: NDArray[np.bool_]) -> float:
+    """The temperature with the smallest log loss, between 0.22 and 4.5, three decimals."""
+
+    def cost(log_t: float) -> float:
+        q = np.clip(_at_temperature(p, float(np.exp(log_t))), 1e-12, 1 - 1e-12)
+        return float(-np.mean(np.log(np.where(y, q, 1 - q))))
+
+    return round(float(np.exp(minimize_scalar(cost, bounds=(-1.5, 1.5), method="bounded").x)), 3)
 
 
 def expected_calibration_error(p: NDArray[np.float64], y: NDArray[np.bool_], bins: int = 15) -> float:
@@ -99,27 +177,39 @@ def expected_calibration_error(p: NDArray[np.float64], y: NDArray[np.bool_], bin
     return float(np.abs(stated - observed).sum() / counts.sum())
 
 
-def _sampled(
-    cases: Sequence[SyntheticCase], maps: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Probabilities and truth of up to 50,000 brain voxels a case."""
-    rng = np.random.default_rng(0)
-    p, y = [], []
-    for case, (probability, brain) in zip(cases, maps, strict=True):
-        where = np.flatnonzero(brain)
-        where = rng.choice(where, min(50_000, len(where)), replace=False)
-        p.append(probability.ravel()[where])
-        y.append(case.truth.array.ravel()[where] > 0)
-    return np.clip(np.concatenate(p).astype(np.float64), 1e-6, 1 - 1e-6), np.concatenate(y)
+def _best_thresholds(
+    maps: Sequence[Mapping[int, Volume]], truths: Sequence[Volume], system: System
+) -> tuple[dict[int, float], float, float]:
+    """Thresholds by label, smallest lesion, mL, and their mean Dice; of equals, the higher threshold and size."""
+    best: tuple[float, float, tuple[float, ...]] = (-1.0, 0.0, ())
+    for smallest in SMALLEST_ML:
+        scores = np.array(
+            [[_mean_dice(maps, truths, value, t, smallest) for t in THRESHOLDS] for value in system.labels]
+        )  # (labels, thresholds)
+        if system.way == "projections":  # a plane has one k for all labels
+            scores[:] = scores.mean(axis=0)
+        last_best = scores.shape[1] - 1 - scores[:, ::-1].argmax(axis=1)
+        chosen = tuple(THRESHOLDS[n] for n in last_best)
+        best = max(best, (float(scores.max(axis=1).mean()), smallest, chosen))
+    return dict(zip(system.labels, best[2], strict=True)), best[1], best[0]
 
 
-def _at_temperature(p: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    q = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.asarray(_sigmoid(np.log(q / (1 - q)) / temperature), np.float32)
+def _mean_dice(
+    maps: Sequence[Mapping[int, Volume]], truths: Sequence[Volume], value: int, threshold: float, smallest_ml: float
+) -> float:
+    scores = [
+        dice(label_map({value: m[value]}, {value: threshold}, smallest_ml).array == value, truth.array == value)
+        for m, truth in zip(maps, truths, strict=True)
+    ]
+    return float(np.mean(scores))
 
 
-def _sigmoid(x: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-x)), np.float64)
+def _cooled(p: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    return np.asarray(_at_temperature(np.clip(p, 1e-6, 1 - 1e-6).astype(np.float64), temperature), np.float32)
+
+
+def _at_temperature(p: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.log(p / (1 - p)) / temperature)), np.float64)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -1,123 +1,130 @@
-"""From a trained network to a model folder: weights.safetensors, graph.onnx that points into it, model.json."""
+"""From a trained run to a model folder: weights, graphs, card, calibrated where cases are given."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import struct
-import tempfile
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import onnx
-import torch
-from onnx import TensorProto, helper
-from safetensors.torch import save_file
-from torch import nn
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.inference.backends import Choice, load_backends
+from StrokeSegLib.inference.running import Progress
+from StrokeSegLib.models import CARD, ModelCard, load_card
+from StrokeSegLib.networks import build_network
+from StrokeSegLib.result_folder import staged_results
+from StrokeSegLib.systems import SYSTEMS
+from StrokeSegLib.training.calibrate import KnownCase, as_card_keys, as_sentences, calibrate
+from StrokeSegLib.training.card import build_card, card_text
+from StrokeSegLib.training.checkpoint import CHECKPOINT, read_checkpoint
+from StrokeSegLib.training.graph import GRAPH, WEIGHTS, check_graph, write_graph, write_weights
+from StrokeSegLib.training.run_folder import RUN, read_run
 
-GRAPH, WEIGHTS = "graph.onnx", "weights.safetensors"
-OPSET = 18
+__all__ = ["GRAPH", "WEIGHTS", "check_graph", "export_run", "is_run", "write_graph", "write_weights"]
 
-
-def stored_weights(net: nn.Module) -> dict[str, torch.Tensor]:
-    """What weights.safetensors holds: kernels in fp16; norm statistics, biases and other vectors stay fp32.
-
-    Vectors are a hundredth of the size, and a running variance can lie outside fp16's range.
-    """
-    weights = {}
-    for name, value in net.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        weights[name] = (value.half() if value.dim() > 1 else value.float()).contiguous()
-    return weights
+README = "README.md"
+#: What all networks of a model share, and its card says once.
+SHARED = ("system", "network", "network_settings", "prepare_settings", "inference_settings")
 
 
-def write_weights(net: nn.Module, folder: Path) -> str:
-    """Writes weights.safetensors and returns its SHA-256."""
-    path = folder / WEIGHTS
-    save_file(stored_weights(net), path)
-    path.chmod(0o644)  # safetensors makes it private; other users of an installation read it too
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run of ``strokeseg train``."""
+    return (folder / RUN).is_file()
 
 
-def write_graph(net: nn.Module, in_channels: int, folder: Path) -> None:
-    """Writes graph.onnx: the network's graph with every weight as external data in weights.safetensors.
+def export_run(
+    run: Path,
+    out: Path,
+    *,
+    model_id: str | None = None,
+    calibration: Iterable[KnownCase] = (),
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ModelCard:
+    """Writes the model folder of a run, which ``strokeseg segment --model DIR`` takes.
 
-    fp16 weights pass through a Cast to float32, so that the arithmetic is that of torch with the same file.
+    Each graph is run beside its network before the folder appears.
 
     Args:
-        net: The network whose weights were written to ``folder`` before.
-        in_channels: Planes of its input; batch, height and width stay free.
+        run: Run folder; a run that was stopped gives a model that says so.
+        out: New folder. Its README.md, where there is one, stays.
+        model_id: On the command line; the folder's name when None.
+        calibration: Cases with known truth that training never saw: they choose temperature, thresholds and the
+            smallest lesion. None leave 1, 0.5 and 0.
+        force: Replace a model that is there.
+        progress: Called with (stage, done, total); it may raise to cancel, and then nothing is written.
+
+    Raises:
+        InputError: No run, nothing trained yet, networks that do not belong together, or ``out`` holds a model.
     """
-    model = _traced(net, in_channels)
-    offsets = _safetensors_offsets(folder / WEIGHTS)
-    graph = model.graph
-    casts, kept = [], []
-    for tensor in graph.initializer:
-        if tensor.name not in offsets:
-            kept.append(tensor)  # shapes and other small constants of the graph itself
-            continue
-        dtype, shape, start, length = offsets[tensor.name]
-        if list(tensor.dims) != shape:
-            raise ValueError(f"{tensor.name} has shape {list(tensor.dims)} in the graph and {shape} in the weights")
-        name = tensor.name
-        stored = f"{name}.fp16" if dtype == "F16" else name
-        kept.append(_external(stored, dtype, shape, start, length))
-        if dtype == "F16":
-            casts.append(helper.make_node("Cast", [stored], [name], f"cast_{name}", to=TensorProto.FLOAT))
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    _forget_origin(model)
-    (folder / GRAPH).write_bytes(model.SerializeToString())
+    tell: Progress = progress or (lambda stage, done, total: None)
+    record = read_run(run)
+    names = [name for name in record["networks"] if (run / name / CHECKPOINT).is_file()]
+    if not names:
+        raise InputError(f"{run} holds no trained network yet; go on with strokeseg train --resume --out {run}")
+    refuse_existing(out, force=force)
+    model_id = re.sub("[^a-z0-9-]+", "-", out.resolve().name.lower()) if model_id is None else model_id
+    first = _shared_settings(run, names)
+    card = build_card(SYSTEMS[record["system"]], record, first, (), model_id)
+    cases = list(calibration)  # what is wrong with them is told before the work begins
+    with staged_results(out, force=True) as folder:
+        for number, name in enumerate(names):
+            tell("export", number, len(names))
+            checkpoint = read_checkpoint(run / name / CHECKPOINT)
+            card["networks"].append(_write_network(name, checkpoint, folder, alone=len(names) == 1))
+        tell("export", len(names), len(names))
+        _write_card(folder, card)
+        measured: tuple[str, ...] = ()
+        if cases:
+            loaded = load_card(folder)
+            found = calibrate(loaded, load_backends(loaded, Choice("openvino", "cpu")), cases, tell)
+            card |= as_card_keys(found, card)
+            measured = as_sentences(found)
+            _write_card(folder, card)
+        if not (out / README).exists():
+            (folder / README).write_text(card_text(card, record, measured), encoding="utf-8")
+    return load_card(out)
 
 
-def _traced(net: nn.Module, in_channels: int) -> onnx.ModelProto:
-    """The ONNX model with unfolded weights under their torch names."""
-    example = torch.zeros(1, in_channels, 64, 64)
-    free = {"x": {0: torch.export.Dim("batch"), 2: 32 * torch.export.Dim("rows"), 3: 32 * torch.export.Dim("columns")}}
-    program = torch.onnx.export(
-        net.eval(), (example,), dynamo=True, dynamic_shapes=free, opset_version=OPSET, optimize=False, verbose=False
-    )
-    if program is None:
-        raise RuntimeError("torch.onnx.export returned nothing")
-    with tempfile.TemporaryDirectory() as folder:
-        program.save(Path(folder) / GRAPH)
-        return onnx.load(Path(folder) / GRAPH)
+def refuse_existing(out: Path, *, force: bool, name: str = CARD) -> None:
+    """Refuses a folder that holds what is to be written.
+
+    Raises:
+        InputError: ``name`` is there and ``force`` is False.
+    """
+    if (out / name).exists() and not force:
+        raise InputError(f"{out} already holds {name}; choose another folder, or replace it with --force")
 
 
-def _external(name: str, dtype: str, shape: list[int], start: int, length: int) -> TensorProto:
-    tensor = TensorProto()
-    tensor.name = name
-    tensor.data_type = TensorProto.FLOAT16 if dtype == "F16" else TensorProto.FLOAT
-    tensor.dims.extend(shape)
-    tensor.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", WEIGHTS), ("offset", str(start)), ("length", str(length))):
-        entry = tensor.external_data.add()
-        entry.key, entry.value = key, value
-    return tensor
+def _write_network(name: str, checkpoint: dict[str, Any], folder: Path, *, alone: bool) -> dict[str, str]:
+    net = build_network(checkpoint["network"], checkpoint["network_settings"])
+    net.load_state_dict(checkpoint["average"] or checkpoint["net"])
+    in_channels = int(checkpoint["network_settings"]["in_channels"])
+    graph, weights = (GRAPH, WEIGHTS) if alone else (f"{name}.onnx", f"{name}.safetensors")
+    digest = write_weights(net.eval(), folder, weights)
+    write_graph(net, in_channels, folder, graph=graph, weights=weights)
+    check_graph(net, in_channels, folder, graph=graph, weights=weights)
+    return {"name": name, "graph": graph, "weights": weights, "sha256": digest}
 
 
-def _safetensors_offsets(path: Path) -> dict[str, tuple[str, list[int], int, int]]:
-    """Name -> (dtype, shape, byte offset in the file, byte length), read from the file's own header."""
-    with path.open("rb") as file:
-        (size,) = struct.unpack("<Q", file.read(8))
-        header: dict[str, Any] = json.loads(file.read(size))
-    header.pop("__metadata__", None)
-    return {
-        name: (d["dtype"], d["shape"], 8 + size + d["data_offsets"][0], d["data_offsets"][1] - d["data_offsets"][0])
-        for name, d in header.items()
-    }
+def _shared_settings(run: Path, names: list[str]) -> dict[str, Any]:
+    """What the networks of a run have in common, and the fewest steps that one of them was trained for.
+
+    Raises:
+        InputError: They do not belong together.
+    """
+    first: dict[str, Any] = {}
+    for name in names:
+        checkpoint = read_checkpoint(run / name / CHECKPOINT)
+        plain = {key: checkpoint[key] for key in (*SHARED, "step")}
+        first = first or plain
+        differ = [key for key in SHARED if first[key] != plain[key]]
+        if differ:
+            raise InputError(f"{run}: network {name} has another {', '.join(differ)} than the first; export them apart")
+        first["step"] = min(first["step"], plain["step"])
+    return first
 
 
-def _forget_origin(model: onnx.ModelProto) -> None:
-    """Drops source paths and traces that the exporter leaves: they say where it ran, not what it is."""
-    del model.metadata_props[:]
-    for item in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
-        item.doc_string = ""
-        if hasattr(item, "metadata_props"):
-            del item.metadata_props[:]
-    del model.graph.metadata_props[:]
-    del model.graph.value_info[:]
+def _write_card(folder: Path, card: dict[str, Any]) -> None:
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,95 +1,86 @@
-"""Generated heads made in background processes and kept in a pool that slices are drawn from."""
+"""Generated cases made in background processes and kept in a pool that samples are drawn from."""
 
 from __future__ import annotations
 
 import multiprocessing as mp
-from collections import deque
-from dataclasses import dataclass, replace
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty
+from queue import Empty, Full
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.inference.windows import slice_stack
-from StrokeSegLib.preprocess.geometry import resample, to_axial
-from StrokeSegLib.synth.anatomy import Head, load_heads
-from StrokeSegLib.synth.diffusion import SyntheticCase, make_case
-from StrokeSegLib.synth.lesions import LesionLibrary, load_lesions, register_to_template
-from StrokeSegLib.synth.procedural import procedural_head
-from StrokeSegLib.systems.mri import MRI
+from StrokeSegLib.synth.diffusion import SyntheticCase
+from StrokeSegLib.synth.sources import Sources as Heads
+from StrokeSegLib.synth.sources import find_maker
+from StrokeSegLib.synth.sources import load_sources as load_heads_and_lesions
+from StrokeSegLib.systems import SYSTEMS
+from StrokeSegLib.training.dataset import TrainingCase, prepare_case
+from StrokeSegLib.training.source import Batch, CaseIndex, Draw, draw_batch, index_of
+
+#: What is generated for a system.
+MODALITY = {"ct-perfusion": "ctp", "mri": "mri", "noncontrast-ct": "ct", "three-projection": "ct"}
+#: Cases that training waits for before its first step, or all of a smaller pool.
+FIRST_CASES = 24
+#: A scan of the neck, say, shows less brain than this and is not kept, voxels.
+SMALLEST_BRAIN = 100
 
 
-@dataclass(frozen=True, eq=False)
-class PooledCase:
-    """A prepared case: channels float16 ``(C, K, J, I)``, target uint8 0-255 ``(K, J, I)`` and its lesion voxels."""
+@dataclass(frozen=True)
+class SynthSource:
+    """Generated images as training data.
 
-    channels: NDArray[np.float16]
-    target: NDArray[np.uint8]
-    lesion: NDArray[np.int32]
-    brain: NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class Sources:
-    """What heads and lesions are made from."""
-
-    heads: list[Head]
-    library: LesionLibrary | None
-    procedural_chance: float
-
-    def make(self, rng: np.random.Generator) -> SyntheticCase:
-        """One generated case."""
-        if not self.heads or rng.random() < self.procedural_chance:
-            return make_case(rng, procedural_head(rng), None)
-        head = self.heads[int(rng.integers(len(self.heads)))]
-        return make_case(rng, _mirrored(head) if rng.random() < 0.5 else head, self.library)
-
-
-def load_sources(anatomy: Path | None, lesions: Path | None, procedural_chance: float = 0.12) -> Sources:
-    """Label maps and lesion masks from folders; procedural heads alone when there is no anatomy folder."""
-    if anatomy is None:
-        return Sources([], None, 1.0)
-    heads = load_heads(anatomy)
-    if lesions is None:
-        return Sources(heads, None, procedural_chance)
-    library = load_lesions(lesions)
-    return Sources([register_to_template(head, library) for head in heads], library, procedural_chance)
-
-
-def pooled(case: SyntheticCase) -> PooledCase:
-    """A generated case through the system's own preprocessing.
-
-    Raises:
-        InputError: The case shows too little brain (as a scan of the neck would).
+    Attributes:
+        anatomy: Folder of head label maps; procedural heads alone without.
+        lesions: Folder of lesion masks; procedural lesions without.
+        processes: Background processes that generate.
     """
-    prepared = MRI.prepare(case.images)
-    truth = case.truth.with_array(case.truth.array.astype(np.float32))
-    soft = resample(to_axial(truth), prepared.grid).array
-    lesion = np.argwhere(soft > 0.5).astype(np.int32)
-    brain = np.argwhere(prepared.brain).astype(np.int32)
-    if len(brain) < 100:
-        raise InputError("the generated scan holds no brain")
-    some = brain[:: max(1, len(brain) // 5000)]
-    target = np.rint(soft * 255).astype(np.uint8)
-    return PooledCase(prepared.channels.astype(np.float16), target, lesion[:: max(1, len(lesion) // 20000)], some)
+
+    anatomy: Path | None = None
+    lesions: Path | None = None
+    processes: int = 1
 
 
 class Pool:
-    """A rolling pool of generated cases, filled by ``processes`` background processes.
+    """A rolling pool of generated cases of one system: the oldest leave as new ones come.
 
-    Use as a context manager; ``refresh`` takes in what has been made since.
+    Use as a context manager, which starts and ends the processes that fill it. What is drawn depends on when cases were
+    ready: unlike a table's, a run on generated images is not the same twice.
+
+    Args:
+        heads: What cases are made from.
+        system: Name of the system.
+        prepare_settings: For its ``prepare``.
+        size: Cases kept.
+        processes: Background processes.
+        seed: Of what is generated.
     """
 
-    def __init__(self, sources: Sources, *, size: int, processes: int, seed: int) -> None:
-        self.cases: deque[PooledCase] = deque(maxlen=size)
+    def __init__(
+        self,
+        heads: Heads,
+        system: str,
+        prepare_settings: dict[str, Any],
+        *,
+        size: int,
+        processes: int,
+        seed: int,
+    ) -> None:
+        self._index: list[CaseIndex] = []
         self.made = 0
-        context = mp.get_context("fork")
+        self._cases: list[TrainingCase] = []
+        self._size = size
+        # Forked processes share the heads' memory; where there is no fork they get a copy each.
+        context: Any = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")
         self._queue: Any = context.Queue(maxsize=8)
         self._workers = [
-            context.Process(target=_fill, args=(self._queue, sources, seed + 1000 * n), daemon=True)
+            context.Process(
+                target=_fill, args=(self._queue, os.getpid(), heads, system, prepare_settings, [seed, n]), daemon=True
+            )
             for n in range(processes)
         ]
 
@@ -100,84 +91,126 @@ class Pool:
 
     def __exit__(self, *exc: object) -> None:
         for worker in self._workers:
-            worker.terminate()
+            worker.kill()
+        for worker in self._workers:
+            worker.join()
+        self._queue.close()
+        self._queue.cancel_join_thread()
+
+    @property
+    def index(self) -> Sequence[CaseIndex]:
+        """One a case."""
+        return self._index
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def __getitem__(self, n: int) -> TrainingCase:
+        return self._cases[n]
+
+    def add(self, case: TrainingCase) -> None:
+        """Takes a case in, in place of the oldest one when the pool is full."""
+        if len(self._cases) < self._size:
+            self._cases.append(case)
+            self._index.append(index_of(case))
+        else:
+            place = self.made % self._size
+            self._cases[place], self._index[place] = case, index_of(case)
+        self.made += 1
 
     def refresh(self, wait_for: int = 0) -> None:
-        """Takes in finished cases; waits until at least ``wait_for`` have been made in all."""
+        """Takes in what is ready; waits until at least ``wait_for`` cases have been made in all.
+
+        Raises:
+            RuntimeError: A background process died.
+        """
         while True:
             try:
-                self.cases.append(self._queue.get(timeout=60 if self.made < wait_for else 0.0005))
-                self.made += 1
+                made = self._queue.get(timeout=1 if self.made < wait_for else 0.0005)
             except Empty:
                 if self.made >= wait_for:
                     return
-
-    def batch(
-        self, rng: np.random.Generator, count: int, crop: int, lesion_chance: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Crops ``(count, C * 3, crop, crop)`` and soft targets ``(count, crop, crop)`` from random cases."""
-        pairs = [self._crop(rng, crop, lesion_chance) for _ in range(count)]
-        return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
-
-    def _crop(
-        self, rng: np.random.Generator, crop: int, lesion_chance: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        case = self.cases[int(rng.integers(len(self.cases)))]
-        points = case.lesion if len(case.lesion) and rng.random() < lesion_chance else case.brain
-        k, j, i = points[rng.integers(len(points))] + np.array([0, *rng.integers(-crop // 3, crop // 3, 2)])
-        channels, target = slice_stack(case.channels, int(k)), case.target[int(k)]
-        x = _window(channels, int(j), int(i), crop).astype(np.float32)
-        y = _window(target[None], int(j), int(i), crop)[0].astype(np.float32) / 255
-        return augment(rng, x, y)
+                if not any(worker.is_alive() for worker in self._workers):
+                    raise RuntimeError("the processes that generate cases have ended") from None
+                continue
+            if isinstance(made, str):
+                raise RuntimeError(f"a process that generates cases failed: {made}")
+            self.add(made)
 
 
-def _window(planes: NDArray[Any], j: int, i: int, crop: int) -> NDArray[Any]:
-    """A square window centered at ``(j, i)``; what lies outside repeats as background (the planes' minimum)."""
-    out = np.empty((planes.shape[0], crop, crop), planes.dtype)
-    out[:] = planes.reshape(planes.shape[0], -1).min(axis=1)[:, None, None]
-    low = (j - crop // 2, i - crop // 2)
-    source = [slice(max(0, low[a]), max(0, min(planes.shape[a + 1], low[a] + crop))) for a in range(2)]
-    target = [slice(s.start - low[a], s.stop - low[a]) for a, s in enumerate(source)]
-    if all(s.stop > s.start for s in source):
-        out[:, target[0], target[1]] = planes[:, source[0], source[1]]
-    return out
+class PoolSource:
+    """Samples of a pool; see ``source.Source``."""
+
+    def __init__(self, pool: Pool, draw: Draw, seed: int) -> None:
+        self._pool, self._draw, self._seed = pool, draw, seed
+
+    def batch(self, step: int, samples: range) -> Batch:
+        """The samples with these numbers of a step, from what is in the pool now."""
+        self._pool.refresh()
+        return draw_batch(self._pool, self._draw, self._seed, step, samples)
 
 
-def augment(
-    rng: np.random.Generator, x: NDArray[np.float32], y: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mirror images, quarter turns now and then, and small errors of the intensity scale."""
-    if rng.random() < 0.5:
-        x, y = x[:, :, ::-1], y[:, ::-1]
-    if rng.random() < 0.1:
-        turns = int(rng.integers(1, 4))
-        x, y = np.rot90(x, turns, (1, 2)), np.rot90(y, turns)
-    if rng.random() < 0.5:  # the neighbors of a slice come in either order
-        x = x.reshape(-1, 3, *x.shape[1:])[:, ::-1].reshape(x.shape)
-    gain = rng.normal(1, 0.08, 2).astype(np.float32)
-    x = x.copy()
-    half = x.shape[0] // 2
-    # DWI channels are (value - 1) / 1.5, ADC channels value - 1.
-    x[:half] = (x[:half] * 1.5 + 1) * gain[0] / 1.5 - 1 / 1.5
-    x[half:] = (x[half:] + 1) * gain[1] - 1
-    return x, np.ascontiguousarray(y)
+def generated_case(heads: Heads, system: str, rng: np.random.Generator) -> SyntheticCase:
+    """One generated case for a system."""
+    head, library, _ = heads.draw(rng)
+    return find_maker(MODALITY[system])(rng, head, library, None)
 
 
-def _mirrored(head: Head) -> Head:
-    """The head mirrored left to right."""
-    width_mm = (head.tissue.shape[2] - 1) * head.spacing_mm
-    if head.to_template is None:
-        return replace(head, tissue=np.ascontiguousarray(head.tissue[:, :, ::-1]))
-    flip = np.diag([-1.0, 1.0, 1.0, 1.0])
-    flip[0, 3] = width_mm
-    matrix = np.vstack([head.to_template, [0, 0, 0, 1]]) @ flip
-    return replace(head, tissue=np.ascontiguousarray(head.tissue[:, :, ::-1]), to_template=matrix[:3])
+def load_heads(data: SynthSource) -> Heads:
+    """The heads and lesions of the folders.
+
+    Raises:
+        InputError: A folder holds none.
+    """
+    return load_heads_and_lesions(data.anatomy, data.lesions)
 
 
-def _fill(queue: Any, sources: Sources, seed: int) -> None:
+def _fill(
+    queue: Any, parent: int, heads: Heads, system: str, prepare_settings: dict[str, Any], seed: list[int]
+) -> None:
+    """Generates until killed, or until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    queue.cancel_join_thread()
     rng = np.random.default_rng(seed)
-    while True:
+    count = 0
+    while os.getppid() == parent:
         try:
-            queue.put(pooled(sources.make(rng)))
+            case = generated_case(heads, system, rng)
+            made: Any = prepare_case(
+                f"generated-{seed[-1]}-{count}", SYSTEMS[system], case.images, case.truth, prepare_settings
+            )
+            count += 1
+            if np.count_nonzero(made.brain) < SMALLEST_BRAIN:
+                continue
         except InputError:
             continue  # too little brain in view, as in a scan of the neck
+        except Exception as error:
+            made = f"{type(error).__name__}: {error}"
+        while os.getppid() == parent:
+            try:
+                queue.put(made, timeout=2)
+                break
+            except Full:
+                continue
+        if isinstance(made, str):
+            return
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Heads and lesions for diffusion MRI cases."""
+
+    heads: list[Any]
+    library: Any
+    procedural_chance: float
+
+    def make(self, rng: np.random.Generator) -> SyntheticCase:
+        """One generated case."""
+        return generated_case(Heads(tuple(self.heads), self.library, self.procedural_chance), "mri", rng)
+
+
+def load_sources(anatomy: Path | None, lesions: Path | None) -> Sources:
+    """Label maps and lesion masks from folders; procedural heads alone when there is no anatomy folder."""
+    heads = load_heads_and_lesions(anatomy, lesions)
+    return Sources(list(heads.heads), heads.library, heads.procedural_chance)

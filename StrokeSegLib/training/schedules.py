@@ -1,6 +1,8 @@
-"""The learning rates of the papers: functions of the optimizer step, counted from 0, and of the first rate."""
+"""Learning rates: functions of the optimizer step, counted from 0, and of the first (or the peak) rate."""
 
 from __future__ import annotations
+
+import math
 
 
 def step_with_floor(
@@ -24,3 +26,11 @@ def exponential(step: int, first_rate: float, *, decay: float = 0.99977) -> floa
 def constant(step: int, first_rate: float) -> float:
     """The same at every step (CT perfusion: 2e-4; MRI: 1e-5)."""
     return first_rate
+
+
+def warmup_cosine(step: int, peak_rate: float, *, warmup_steps: int, steps: int) -> float:
+    """Linear from near 0 to the peak, then a cosine to a hundredth of it at step ``steps`` (the bundled presets)."""
+    if step < warmup_steps:
+        return peak_rate * (step + 1) / warmup_steps
+    done = min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
+    return peak_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))

@@ -1,6 +1,6 @@
 """False marks on lesion-free generated heads: mL a head, for calm scans (the demo's) and for training's full ranges.
 
-python Testing/benchmarks/healthy_heads.py [--model mri] [--count 20] [--anatomy FOLDER]
+python Testing/benchmarks/healthy_heads.py [--model mri] [--count 40] [--anatomy FOLDER]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     """Prints one line a kind of head and scan."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="mri")
-    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--anatomy", type=Path, help="label maps; procedural heads alone without")
     words = parser.parse_args()
     maps = load_heads(words.anatomy) if words.anatomy else []
@@ -39,7 +39,7 @@ def main() -> None:
                 ml.append(segment(case.images, words.model, device="cpu").measurements["total_volume_ml"])
             print(
                 f"{kind} heads, {scan}: median {np.median(ml):.2f} mL, 90th percentile {np.percentile(ml, 90):.2f} mL, "
-                f"largest {max(ml):.2f} mL, n = {len(ml)}"
+                f"largest {max(ml):.2f} mL, {sum(v > 1 for v in ml)} above 1 mL, n = {len(ml)}"
             )
 
 

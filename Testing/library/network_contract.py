@@ -101,3 +101,22 @@ class NetworkContract:
         assert all(size >= given for size, given in zip(named, shape[2:], strict=True))
         with torch.inference_mode():
             assert net(torch.zeros([*shape[:2], *named])).shape[2:] == tuple(named)
+
+    def test_odd_multiples_of_the_divisor_fit_and_halves_of_it_do_not(self) -> None:
+        net = self.build().eval()
+        shape = [1, self.shape[1], *[net.size_divisor] * (len(self.shape) - 2)]
+        shape[-1] *= 3
+        with torch.inference_mode():
+            assert net(torch.zeros(shape)).shape[2:] == tuple(shape[2:])
+        shape[-1] -= net.size_divisor // 2
+        with pytest.raises(ValueError, match="pad to"):
+            net(torch.zeros(shape))
+
+    def test_twice_the_width_is_twice_the_channels_almost_everywhere(self) -> None:
+        def parameters(width: float) -> int:
+            with torch.device("meta"):
+                net = build_network(self.key, {**self.settings, "width": width})
+            return sum(p.numel() for p in net.parameters())
+
+        # Kernels grow with the square of it; those with groups of one size, and decoders of one, only linearly.
+        assert 3 < parameters(1.0) / parameters(0.5) <= 4

@@ -92,3 +92,14 @@ def test_nothing_returns_nan_and_no_count_overflows() -> None:
 def test_different_shapes_are_refused(metric) -> None:
     with pytest.raises(InputError, match="one shape"):
         metric(np.zeros((1, 1, 3)), np.zeros((1, 1, 4)))
+
+
+def test_calibration_by_hand() -> None:
+    # Bin 0-0.5: stated 0.1 and 0.3, none lesion; bin 0.5-1: stated 0.9 and 1.0, one of two lesion.
+    table = metrics.reliability(np.array([0.1, 0.3, 0.9, 1.0]), np.array([0, 0, 1, 0]), bins=2)
+    assert table.tolist() == [[2, 2], [pytest.approx(0.4), pytest.approx(1.9)], [0, 1]]
+    assert metrics.expected_calibration_error(table) == pytest.approx((0.4 + 0.9) / 4)
+    assert metrics.expected_calibration_error(table + table) == pytest.approx((0.4 + 0.9) / 4)
+    assert metrics.expected_calibration_error(np.zeros((3, 2))) == 0
+    with pytest.raises(InputError, match="one shape"):
+        metrics.reliability(np.zeros(2), np.zeros(3))

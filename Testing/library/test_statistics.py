@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from StrokeSegLib import metrics
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.statistics import accuracy, balanced_accuracy, bootstrap_ci, fisher_p, holm, summarize
+from StrokeSegLib.statistics import accuracy, balanced_accuracy, bootstrap_ci, fisher_p, holm, roc_auc, summarize
 
 #: Errors of the ten readers and of the model, of 180 cases each.
 READERS, MODEL, CASES = (6, 15, 8, 19, 33, 23, 25, 18, 19, 19), 7, 180
@@ -167,3 +167,12 @@ def test_a_summary_by_hand() -> None:
 def test_one_value_has_no_spread() -> None:
     summary = summarize([0.5])
     assert (summary.sd, summary.q1, summary.q3) == (0.0, 0.5, 0.5)
+
+
+def test_the_auc_counts_pairs_ties_half() -> None:
+    # Lesion-bearing cases score 3 and 1, the others 2 and 1: of four pairs two are right, one is a tie.
+    assert roc_auc([3, 1, 2, 1], [True, True, False, False]) == pytest.approx(2.5 / 4)
+    assert roc_auc([1, 2], [True, True]) is None
+    assert roc_auc([1, 2], [False, False]) is None
+    with pytest.raises(InputError, match="one truth a score"):
+        roc_auc([1, 2], [True])

@@ -56,6 +56,34 @@ def test_a_procedural_head_has_the_volumes_of_a_head(head: Head) -> None:
         assert (head.tissue == tissue).any(), tissue.name
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_procedural_head_is_made_as_label_maps_of_real_heads_are(seed: int) -> None:
+    """Shares and thickness within what twenty label maps of adults show, with a margin."""
+    made = procedural_head(np.random.default_rng(seed))
+    ml = {tissue: float((made.tissue == tissue).sum()) * made.spacing_mm**3 / 1000 for tissue in Tissue}
+    assert 0.6 < ml[Tissue.CORTEX] / ml[Tissue.WHITE_MATTER] < 1.6
+    assert 22 < ml[Tissue.DEEP_GRAY] < 65
+    assert 1.5 < ml[Tissue.PALLIDUM] < 5
+    assert 20 < ml[Tissue.BRAINSTEM] < 45
+    cortex = made.tissue == Tissue.CORTEX
+    depth_mm = ndimage.distance_transform_edt(cortex)[cortex] * made.spacing_mm
+    assert np.percentile(depth_mm, 95) < 2.8  # a ribbon, no lumps
+
+
+def test_the_internal_capsule_lies_medial_of_the_pallidum(head: Head) -> None:
+    """On nearly every row; thalamus and caudate come after it."""
+    pallidum = head.tissue == Tissue.PALLIDUM
+    middle = round(np.argwhere(pallidum)[:, 2].mean())
+    after = []
+    for k, j in np.argwhere(pallidum.any(axis=2)):
+        columns = np.flatnonzero(pallidum[k, j])
+        left, right = columns[columns > middle], columns[columns < middle]
+        after += [head.tissue[k, j, left.min() - 1]] if len(left) else []
+        after += [head.tissue[k, j, right.max() + 1]] if len(right) else []
+    capsule = np.isin(after, (Tissue.WHITE_MATTER, Tissue.BRAINSTEM))  # and the peduncle, which continues it
+    assert np.mean(capsule) > 0.9
+
+
 def test_brain_is_enclosed_by_skull(head: Head) -> None:
     middle = head.tissue[head.tissue.shape[0] * 2 // 3]
     row = middle[middle.shape[0] // 2]

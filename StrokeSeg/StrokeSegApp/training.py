@@ -1,0 +1,113 @@
+"""Training from Slicer's console: ``strokeseg train`` as a child process, with progress and cancel. Opens no dialogs.
+
+The run folder is the user's own and stays: a training that was cancelled or killed goes on with ``resume=True``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from StrokeSegApp.child_process import ChildProcess
+from StrokeSegApp.logic import EXIT_BAD_INPUT, KEPT_LINES, POLL_INTERVAL_S, SPOKEN, RunError, childCommand, environment
+from StrokeSegApp.progress import Progress, parseProgress
+from StrokeSegLib.errors import InputError
+
+
+class TrainingRun:
+    """A training in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time."""
+
+    def __init__(
+        self,
+        system: str,
+        data: str | Path,
+        out: str | Path,
+        *,
+        preset: str = "bundled",
+        settings: Mapping[str, Any] | None = None,
+        init: str | None = None,
+        resume: bool = False,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        """Start the child process; see ``StrokeSegLogic.train`` for the arguments.
+
+        Raises:
+            RunError: The process cannot be started.
+        """
+        self.progress: Progress | None = None  # None until the child has said something
+        self.out = Path(out).expanduser().absolute()  # the child has another current folder
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        words = ["train", "--system", system, "--preset", preset, "--out", str(self.out)]
+        words += ["--data", "synth" if data == "synth" else str(Path(data).expanduser().absolute())]
+        for key, value in (settings or {}).items():
+            words += ["--set", f"{key}={value}"]
+        words += ["--init", init] if init is not None else []
+        words += ["--resume"] if resume else []
+        self._folder = Path(tempfile.mkdtemp(prefix="StrokeSeg-"))
+        try:
+            self._child = ChildProcess([*(command or childCommand()), *words], self._folder, environment())
+        except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise RunError(f"The training could not be started: {error}") from error
+
+    def poll(self) -> bool:
+        """Read the child's progress; True once it has ended."""
+        ended = self._child.exitCode() is not None  # asked first: lines written before the end are then all read
+        for line in self._child.newLines():
+            progress = parseProgress(line)
+            if progress is None:
+                self._lines.append(line)
+            else:
+                self.progress = progress
+        return ended
+
+    def cancel(self) -> None:
+        """End the child process; what the run folder holds stays, for ``resume``."""
+        self._child.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def finish(self) -> Path:
+        """The run folder.
+
+        Raises:
+            InputError: The data, the preset or a setting was wrong.
+            RunError: The training failed.
+        """
+        try:
+            self.poll()
+            code = self._child.exitCode()
+            last = self._lines[-1] if self._lines else ""
+            if code == EXIT_BAD_INPUT:
+                raise InputError(last.removeprefix(SPOKEN) or "the training was refused without a reason")
+            if code != 0:
+                said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else f"exit code {code}"
+                raise RunError(f"The training stopped: {said}", "\n".join(self._lines))
+            return self.out
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def train(
+    run: TrainingRun,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Path:
+    """Wait for a training; an interrupt from the keyboard, or of the callback, ends it."""
+    try:
+        said = None
+        ended = False
+        while not ended:
+            ended = run.poll()
+            if progress is not None and run.progress is not None and run.progress != said:
+                said = run.progress
+                progress(said.stage, said.done, said.total)
+            if not ended:
+                time.sleep(POLL_INTERVAL_S)
+    except BaseException:
+        run.cancel()
+        raise
+    return run.finish()

@@ -1,0 +1,66 @@
+"""``strokeseg benchmark``: how fast this machine is at the library's long work."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command's words; each kind of work is a subcommand."""
+    benchmark = commands.add_parser("benchmark", help="measure how fast this machine is")
+    kinds = benchmark.add_subparsers(required=True, metavar="KIND")
+    synth = kinds.add_parser("synth", help="generated volumes per second, one process")
+    synth.add_argument("--modality", choices=("ct", "mri", "ctp"), help="one generator only; else all")
+    synth.add_argument("--count", type=int, default=5, metavar="N", help="cases a modality (%(default)s)")
+    synth.add_argument("--json", action="store_true", help="print JSON on stdout instead of lines")
+    synth.set_defaults(command=_synth)
+
+
+def _synth(arguments: argparse.Namespace) -> None:
+    from StrokeSegLib.errors import InputError
+    from StrokeSegLib.synth.sources import MODALITIES
+
+    if arguments.count < 1:
+        raise InputError(f"a benchmark needs at least one case, got --count {arguments.count}")
+    modalities = (arguments.modality,) if arguments.modality else MODALITIES
+    show(synth_speed(arguments.count, modalities), as_json=arguments.json)
+
+
+def synth_speed(count: int, modalities: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Seconds a case, images a case, and images (volumes) per second, by generator; one process, one procedural head.
+
+    The same seeds each time, so two machines (or two versions) make the same cases.
+    """
+    import numpy as np
+
+    from StrokeSegLib.synth.procedural import procedural_head
+    from StrokeSegLib.synth.sources import find_maker
+
+    start = time.perf_counter()
+    head = procedural_head(np.random.default_rng(0))
+    result = {"synth-head": {"seconds": time.perf_counter() - start}}
+    for modality in modalities:
+        make = find_maker(modality)
+        start = time.perf_counter()
+        volumes = sum(len(make(np.random.default_rng([0, n]), head, None, None).images) for n in range(count))
+        seconds = time.perf_counter() - start
+        result[f"synth-{modality}"] = {
+            "cases": count,
+            "seconds_per_case": seconds / count,
+            "volumes_per_case": volumes / count,
+            "volumes_per_second": volumes / seconds,
+        }
+    return result
+
+
+def show(measured: dict[str, dict[str, float]], *, as_json: bool) -> None:
+    """Prints what was measured, by name: JSON on one line each, or words."""
+    if as_json:
+        print(json.dumps(measured, indent=2))
+        return
+    for name, numbers in measured.items():
+        print(f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in numbers.items()))

@@ -1,0 +1,103 @@
+"""2D networks: slices with their neighbors, cut to the box around the brain."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.inference.running import Counter, Members
+from StrokeSegLib.inference.windows import batches, brain_box, slice_stack
+
+#: Slices that go through the network at once: enough to keep a CPU busy, little memory.
+SLICES_PER_BATCH = 8
+#: Voxels around the brain that the network also sees, so that its edge is no image border.
+MARGIN_VOXELS = 12
+#: A lesion may reach this far out of the brain mask in the plane, whose edge is uncertain by about as much, voxels.
+BEYOND_MASK_VOXELS = 2
+
+_IN_PLANE_CROSS = ndimage.generate_binary_structure(2, 1)[None]
+
+Box = tuple[slice, slice, slice]
+
+
+def slice_box(brain: NDArray[np.bool_], divisor: int, *, crop: bool) -> Box:
+    """What the network sees: the slices with brain, cut to a box around it or whole, sizes multiples of the divisor.
+
+    Raises:
+        InputError: There is no brain at all.
+    """
+    box = brain_box(brain, MARGIN_VOXELS, divisor)
+    if box is None:
+        raise InputError("no brain found in the images; needed a scan that shows the brain; check the inputs and roles")
+    if crop:
+        return box
+    whole = brain_box(np.ones(brain.shape, bool), 0, divisor)
+    assert whole is not None
+    return box[0], whole[1], whole[2]
+
+
+def fitting_neighbors(neighbors: int | None, of_system: int, channels: int, in_channels: int | None) -> int:
+    """Neighbors of a slice that the network takes: the card's, or the system's unless that is too many for it."""
+    if neighbors is not None:
+        return neighbors
+    return 0 if in_channels == channels else of_system
+
+
+def run_slices(
+    channels: NDArray[np.float32],
+    brain: NDArray[np.bool_],
+    members: Members,
+    box: Box,
+    neighbors: int,
+    repeat: int,
+    labels: int,
+    counter: Counter,
+) -> NDArray[np.float32]:
+    """Probability of each label, ``(labels, K, J, I)``; 0 where there is no brain.
+
+    Args:
+        channels: ``(C, K, J, I)``; slices lie along the second axis.
+        brain: ``(K, J, I)``.
+        members: Each takes ``(B, C * (2 * neighbors + 1) * repeat, H, W)``.
+        box: From ``slice_box``; may reach beyond the volume.
+        neighbors: Slices on each side that the network sees besides its own.
+        repeat: How often a lone plane is given, for networks made for red, green and blue.
+        labels: How many.
+        counter: Advanced by slices.
+    """
+    result = np.zeros((labels, *brain.shape), np.float32)
+    slices, rows, columns = box
+    planes = range(slices.start, slices.stop)
+    inside, cut = _overlap((rows, columns), brain.shape[1:])
+    for batch in batches(len(planes), SLICES_PER_BATCH):
+        stack = np.stack([_patch(channels, planes[n], neighbors, rows, columns) for n in batch])
+        p = members.probability(np.repeat(stack, repeat, axis=1) if repeat > 1 else stack)  # (B, labels, H, W)
+        for n, of_slice in zip(batch, p, strict=True):
+            result[:, planes[n], inside[0], inside[1]] = of_slice[:, cut[0], cut[1]]
+        counter.advance(len(batch))
+    return result * near_brain(brain)
+
+
+def near_brain(brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The brain and a little around it in the plane: no stroke in scalp, eye or muscle, whatever they look like."""
+    near: NDArray[np.bool_] = ndimage.binary_dilation(brain, _IN_PLANE_CROSS, iterations=BEYOND_MASK_VOXELS)
+    return near
+
+
+def _patch(channels: NDArray[np.float32], k: int, neighbors: int, rows: slice, columns: slice) -> NDArray[np.float32]:
+    """A slice and its neighbors cut to the box; beyond the volume lies background (each plane's minimum)."""
+    stack = slice_stack(channels, k, neighbors)
+    inside, cut = _overlap((rows, columns), stack.shape[1:])
+    patch = np.empty((stack.shape[0], rows.stop - rows.start, columns.stop - columns.start), np.float32)
+    patch[:] = stack.reshape(stack.shape[0], -1).min(axis=1)[:, None, None]
+    patch[:, cut[0], cut[1]] = stack[:, inside[0], inside[1]]
+    return patch
+
+
+def _overlap(box: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """The part of a box that lies inside an array: as slices of the array, and as slices of the box."""
+    inside = tuple(slice(max(0, b.start), min(n, b.stop)) for b, n in zip(box, shape, strict=True))
+    cut = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(inside, box, strict=True))
+    return inside, cut

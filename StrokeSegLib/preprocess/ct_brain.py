@@ -1,0 +1,180 @@
+"""Finding the brain in a head CT without a network: with or without skull, tilted, partial, thin or thick slices.
+
+The brain is the largest piece of soft tissue that sees bone in most of eight directions of its slice; scalp and muscle
+see it in fewer. Where most of a piece does, all of it counts: skull may be thin, or cut by the field of view or by a
+craniectomy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from StrokeSegLib.measure import CONNECTIVITY_26
+
+#: Smoothed HU of brain, CSF and fresh blood; fat and air lie below, bone above.
+SOFT_HU = (-15.0, 110.0)
+#: HU that a voxel of the mask has at least on the image's own grid, noise included.
+FINE_HU = -75.0
+#: HU of bone on the coarse grid, where a thin skull is mixed with its neighbors.
+BONE_HU = 120.0
+#: Images may come clipped to a window of HU: the upper end is in this range, and that part of the voxels has it or more.
+CLIPPED_HU, CLIPPED_FRACTION = (70.0, 130.0), 0.01
+#: Bone is then what lies near the window's end, as a part of it.
+CLIPPED_BONE = 0.92
+#: Of eight directions in the slice, those in which the brain sees bone.
+ENCLOSING_DIRECTIONS = 6
+#: Pixel of the coarse grid that the search runs on, mm: fine enough for the skull, coarse enough to be quick and calm.
+COARSE_MM = 2.0
+#: The search cuts bridges thinner than twice this (canals of nerves and vessels through the skull base), mm.
+BRIDGE_MM = 4.0
+#: An image with less bone than this part of its soft tissue is taken as a brain without its skull.
+STRIPPED_BONE_FRACTION = 0.02
+#: A piece this part of the largest one is still brain: slices cut off poles of the lobes.
+PIECE_FRACTION = 0.02
+#: Where no side of the head shows bone, so much of the image is soft tissue at most, mL: less is no brain.
+SMALLEST_BRAIN_ML = 5.0
+
+
+def ct_brain_mask(hu: NDArray[Any], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """The brain with its CSF spaces; empty when nothing looks like one.
+
+    Args:
+        hu: Axial, ``(K, J, I)``, Hounsfield units; around a brain without skull anything constant, zero or air.
+        spacing_mm: Along ``(i, j, k)``, mm.
+
+    Returns:
+        A mask good enough for the crop, the intensity scale and keeping findings inside, not for volumetry.
+    """
+    factors = [1, *(max(1, round(COARSE_MM / mm)) for mm in (spacing_mm[1], spacing_mm[0]))]
+    coarse = _block_mean(hu, factors)
+    step_mm = (spacing_mm[2], spacing_mm[1] * factors[1], spacing_mm[0] * factors[2])
+    bone_hu = _bone_hu(hu)
+    soft = (coarse > SOFT_HU[0]) & (coarse < min(SOFT_HU[1], bone_hu))
+    bone = coarse > bone_hu
+    tissue = soft & (coarse != _background(coarse))
+    stripped = bool(bone.sum() < STRIPPED_BONE_FRACTION * max(tissue.sum(), 1))
+    if stripped:
+        mask = _large_pieces(tissue)
+    else:
+        core = np.stack([_depth(plane, step_mm[1:]) > BRIDGE_MM for plane in soft])
+        mask = _large_pieces(_voted(core, _enclosed(bone)))
+        grown = [ndimage.distance_transform_edt(~plane, step_mm[1:]) <= BRIDGE_MM * 1.25 for plane in mask]
+        shown = mask.any(axis=(1, 2), keepdims=True)  # no brain in a slice, no distance to it
+        mask = np.stack(grown) & soft & shown
+    if mask.sum() * float(np.prod(step_mm)) / 1000 < SMALLEST_BRAIN_ML * min(1.0, hu.shape[0] * step_mm[0] / 10):
+        return np.zeros(hu.shape, bool)
+    fine = _on_fine_grid(_filled(mask), factors, hu.shape) & (hu > FINE_HU) & (hu < bone_hu)
+    return _filled(fine & (hu != _background(hu)) if stripped else fine)
+
+
+def component_brain_mask(clamped_hu: NDArray[Any], saturation_hu: float = 80.0) -> NDArray[np.bool_]:
+    """The brain as the paper of the non-contrast CT system finds it, slice by slice.
+
+    The largest component of what is above 0; without the saturated voxels, which are the skull; the largest component
+    again. Arxiv 2301.06793. Literal: where the skull is open or tilted out of the slice, scalp comes along.
+
+    Args:
+        clamped_hu: HU clamped to 0 to ``saturation_hu``, ``(K, J, I)``.
+    """
+    mask = np.zeros(clamped_hu.shape, bool)
+    for k, plane in enumerate(clamped_hu):
+        head = _largest(plane > 0)
+        mask[k] = _largest(head & (plane < saturation_hu))
+    return mask
+
+
+def _bone_hu(hu: NDArray[Any]) -> float:
+    """HU from which a voxel of the coarse grid is bone."""
+    top = float(hu.max())
+    clipped = CLIPPED_HU[0] <= top <= CLIPPED_HU[1] and (hu >= top).mean() > CLIPPED_FRACTION
+    return CLIPPED_BONE * top if clipped else BONE_HU
+
+
+def _block_mean(image: NDArray[Any], factors: list[int]) -> NDArray[np.float32]:
+    """Means of whole blocks; the last, incomplete blocks repeat the edge."""
+    pad = [(0, -n % f) for n, f in zip(image.shape, factors, strict=True)]
+    # Bone's and metal's thousands of HU would drown what they share a block with.
+    clipped = np.clip(image, -200, 600).astype(np.float32)
+    padded = np.pad(clipped, pad, mode="edge")
+    k, j, i = (n // f for n, f in zip(padded.shape, factors, strict=True))
+    blocks = padded.reshape(k, factors[0], j, factors[1], i, factors[2])
+    return np.asarray(blocks.mean(axis=(1, 3, 5)), np.float32)
+
+
+def _background(image: NDArray[Any]) -> float:
+    """The value around the head: the most frequent one on the border of the slices."""
+    border = np.concatenate(
+        [image[:, 0].ravel(), image[:, -1].ravel(), image[:, :, 0].ravel(), image[:, :, -1].ravel()]
+    )
+    values, counts = np.unique(border, return_counts=True)
+    return float(values[counts.argmax()])
+
+
+def _enclosed(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Voxels that see bone in at least six of eight directions of the slice."""
+    sides = np.zeros(bone.shape, np.uint8)
+    for turns in range(4):
+        sides += np.rot90(_seen_before(np.rot90(bone, turns, (1, 2))), -turns, (1, 2))
+    return np.asarray(sides >= ENCLOSING_DIRECTIONS, bool)
+
+
+def _seen_before(bone: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """In how many of two directions bone lies before a voxel: along the rows' axis, and along one diagonal."""
+    straight = np.logical_or.accumulate(bone, axis=1)
+    diagonal = bone.copy()
+    for row in range(1, bone.shape[1]):
+        diagonal[:, row, 1:] |= diagonal[:, row - 1, :-1]
+    return straight.astype(np.uint8) + diagonal
+
+
+def _voted(core: NDArray[np.bool_], enclosed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Enclosed voxels, and all of those pieces of a slice most of which is enclosed."""
+    kept = core & enclosed
+    for k, plane in enumerate(core):
+        labels, count = ndimage.label(plane)
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        votes = np.bincount(labels.ravel(), weights=enclosed[k].ravel(), minlength=count + 1)
+        chosen = votes > 0.5 * sizes
+        chosen[0] = False
+        kept[k] |= chosen[labels]
+    return kept
+
+
+def _large_pieces(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest piece, and others that are not small beside it."""
+    labels, count = ndimage.label(mask, CONNECTIVITY_26)
+    if count == 0:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray((sizes > PIECE_FRACTION * sizes.max())[labels], bool)
+
+
+def _depth(plane: NDArray[np.bool_], step_mm: tuple[float, ...]) -> NDArray[np.float64]:
+    """Distance to the outside of a mask, mm; brain that the image's border cuts goes on beyond it."""
+    depth: NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(plane, 3, mode="edge"), step_mm)[3:-3, 3:-3]
+    return depth
+
+
+def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
+
+
+def _on_fine_grid(mask: NDArray[np.bool_], factors: list[int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    fine = mask
+    for axis, factor in enumerate(factors):
+        fine = np.repeat(fine, factor, axis=axis)
+    return fine[: shape[0], : shape[1], : shape[2]]
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    labels, count = ndimage.label(mask)
+    if count == 0:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray(labels == sizes.argmax(), bool)

@@ -1,0 +1,122 @@
+"""Charts of an evaluation as SVG text: volumes against each other, Dice by lesion size, stated against observed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+WIDTH, HEIGHT = 400, 330
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 46
+#: Volumes below this are drawn here: a logarithm has no place for 0.
+SMALLEST_ML = 0.01
+
+Scale = Callable[[float], float]
+
+
+def volume_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Predicted against true volume, mL, both logarithmic; cases without a lesion sit on the left or bottom edge.
+
+    Args:
+        rows: With ``case_id``, ``truth_ml`` and ``predicted_ml``.
+    """
+    highest = max([1.0, *(float(row[key]) for row in rows for key in ("truth_ml", "predicted_ml"))])
+    top = 10 ** math.ceil(math.log10(highest))
+    x, y = _log_scale(top, LEFT, WIDTH - RIGHT), _log_scale(top, HEIGHT - BOTTOM, TOP)
+    ticks = _decades(top)
+    diagonal = _line(x(SMALLEST_ML), y(SMALLEST_ML), x(top), y(top), "guide")
+    dots = [
+        _dot(
+            x(float(row["truth_ml"])), y(float(row["predicted_ml"])),
+            f"{row['case_id']}: truth {float(row['truth_ml']):.2f} mL, model {float(row['predicted_ml']):.2f} mL",
+        )
+        for row in rows
+    ]  # fmt: skip
+    body = [_frame(x, y, ticks, ticks), diagonal, *dots]
+    return _svg("Volume: model against truth", "true volume, mL", "model's volume, mL", body)
+
+
+def dice_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Dice against the true volume of the lesion-bearing cases.
+
+    Args:
+        rows: With ``case_id``, ``truth_ml`` and ``dice``.
+    """
+    bearing = [row for row in rows if float(row["truth_ml"]) > 0]
+    top = 10 ** math.ceil(math.log10(max([1.0, *(float(row["truth_ml"]) for row in bearing)])))
+    x, y = _log_scale(top, LEFT, WIDTH - RIGHT), _unit_scale(HEIGHT - BOTTOM, TOP)
+    dots = [
+        _dot(
+            x(float(row["truth_ml"])), y(float(row["dice"])),
+            f"{row['case_id']}: {float(row['truth_ml']):.2f} mL, Dice {float(row['dice']):.2f}",
+        )
+        for row in bearing
+    ]  # fmt: skip
+    return _svg("Dice by lesion size", "true volume, mL", "Dice", [_frame(x, y, _decades(top), _QUARTERS), *dots])
+
+
+def reliability_chart(bins: Sequence[Mapping[str, Any]]) -> str:
+    """How often a voxel of a stated probability is lesion; on the diagonal, the model states what is true.
+
+    Args:
+        bins: With ``stated`` and ``observed``, 0-1.
+    """
+    x, y = _unit_scale(LEFT, WIDTH - RIGHT), _unit_scale(HEIGHT - BOTTOM, TOP)
+    points = " ".join(f"{x(b['stated']):.1f},{y(b['observed']):.1f}" for b in bins)
+    dots = [
+        _dot(x(b["stated"]), y(b["observed"]), f"stated {b['stated']:.2f}, observed {b['observed']:.2f}") for b in bins
+    ]
+    line = f'<polyline points="{points}" class="curve"/>'
+    body = [_frame(x, y, _QUARTERS, _QUARTERS), _line(x(0), y(0), x(1), y(1), "guide"), line, *dots]
+    return _svg("Calibration of voxels", "stated probability", "observed frequency", body)
+
+
+_QUARTERS = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def _decades(top: float) -> list[float]:
+    first, last = round(math.log10(SMALLEST_ML)), round(math.log10(top))
+    return [10.0**power for power in range(first, last + 1)]
+
+
+def _log_scale(top: float, start: float, end: float) -> Scale:
+    low, high = math.log10(SMALLEST_ML), math.log10(top)
+    return lambda ml: start + (end - start) * (math.log10(max(ml, SMALLEST_ML)) - low) / (high - low)
+
+
+def _unit_scale(start: float, end: float) -> Scale:
+    return lambda value: start + (end - start) * value
+
+
+def _tick(value: float) -> str:
+    return f"≤{value:g}" if value == SMALLEST_ML else f"{value:g}"  # 0 is drawn there too
+
+
+def _frame(x: Scale, y: Scale, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> str:
+    parts = []
+    for tick in x_ticks:
+        parts.append(_line(x(tick), TOP, x(tick), HEIGHT - BOTTOM, "grid"))
+        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 16}" class="tick middle">{_tick(tick)}</text>')
+    for tick in y_ticks:
+        parts.append(_line(LEFT, y(tick), WIDTH - RIGHT, y(tick), "grid"))
+        parts.append(f'<text x="{LEFT - 7}" y="{y(tick) + 4:.1f}" class="tick end">{_tick(tick)}</text>')
+    return "".join(parts)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+def _dot(x: float, y: float, words: str) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="dot"><title>{escape(words)}</title></circle>'
+
+
+def _svg(title: str, x_words: str, y_words: str, body: Sequence[str]) -> str:
+    middle_y = (TOP + HEIGHT - BOTTOM) / 2
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+        f'<text x="{LEFT}" y="20" class="title">{escape(title)}</text>{"".join(body)}'
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.1f}" y="{HEIGHT - 10}" class="tick middle">{escape(x_words)}</text>'
+        f'<text transform="translate(15 {middle_y:.1f}) rotate(-90)" class="tick middle">{escape(y_words)}</text></svg>'
+    )

@@ -1,0 +1,287 @@
+"""From a network to its files: weights.safetensors, and graph.onnx whose weights lie in there."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import struct
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+GRAPH, WEIGHTS = "graph.onnx", "weights.safetensors"
+OPSET = 18
+#: Largest difference of logits between OpenVINO and torch, as a part of the largest logit where that exceeds 1.
+AGREEMENT = 1e-3
+
+
+def stored_weights(net: nn.Module) -> dict[str, torch.Tensor]:
+    """What weights.safetensors holds: kernels in fp16; norm statistics, biases and other vectors stay fp32.
+
+    Vectors are a hundredth of the size, and a running variance can lie outside fp16's range.
+    """
+    weights = {}
+    for name, value in net.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        weights[name] = (value.half() if value.dim() > 1 else value.float()).contiguous()
+    return weights
+
+
+def write_weights(net: nn.Module, folder: Path, name: str = WEIGHTS) -> str:
+    """Writes weights.safetensors (or ``name``) and returns its SHA-256."""
+    path = folder / name
+    save_file(stored_weights(net), path)
+    path.chmod(0o644)  # safetensors makes it private; other users of an installation read it too
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_graph(net: nn.Module, in_channels: int, folder: Path, *, graph: str = GRAPH, weights: str = WEIGHTS) -> None:
+    """Writes graph.onnx: the network's graph with every weight as external data in weights.safetensors.
+
+    fp16 weights pass through a Cast to float32, so that the arithmetic is that of torch with the same file.
+
+    Args:
+        net: The network whose weights were written to ``folder`` before; 2D or 3D.
+        in_channels: Planes or volumes of its input; batch and spatial sizes stay free.
+        graph, weights: File names in ``folder``.
+    """
+    model = _traced(net, in_channels)
+    _drop_zero_biases(model.graph)
+    _sum_in_steps(model.graph)
+    offsets = _safetensors_offsets(folder / weights)
+    casts, kept = [], []
+    for tensor in model.graph.initializer:
+        if tensor.name not in offsets:
+            kept.append(tensor)  # shapes and other small constants of the graph itself
+            continue
+        dtype, shape, start, length = offsets[tensor.name]
+        if list(tensor.dims) != shape:
+            raise ValueError(f"{tensor.name} has shape {list(tensor.dims)} in the graph and {shape} in the weights")
+        name = tensor.name
+        stored = f"{name}.fp16" if dtype == "F16" else name
+        kept.append(_external(stored, dtype, shape, (weights, start, length)))
+        if dtype == "F16":
+            casts.append(helper.make_node("Cast", [stored], [name], f"cast_{name}", to=TensorProto.FLOAT))
+    _replace(model.graph.initializer, kept)
+    _replace(model.graph.node, [*casts, *model.graph.node])
+    _forget_origin(model)
+    (folder / graph).write_bytes(model.SerializeToString())
+
+
+def _traced(net: nn.Module, in_channels: int) -> onnx.ModelProto:
+    """The ONNX model with unfolded weights under their torch names.
+
+    Only the batch is traced as free: free sizes in space make symbolic arithmetic of minutes, and no operation of the
+    networks holds a size in space. So these are freed behind the trace, and ``check_graph`` shows that it may be.
+    """
+    axes, divisor = _input_axes(net)
+    example = torch.zeros(2, in_channels, *[2 * divisor] * axes)
+    program = torch.onnx.export(
+        net.eval(),
+        (example,),
+        dynamo=True,
+        dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
+        opset_version=OPSET,
+        optimize=False,
+        verbose=False,
+    )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned nothing")
+    with tempfile.TemporaryDirectory() as folder:
+        program.save(Path(folder) / GRAPH)
+        model = onnx.load(Path(folder) / GRAPH)
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim[2:]):
+            dim.dim_param = f"size_{axis}"
+    return model
+
+
+def _input_axes(net: nn.Module) -> tuple[int, int]:
+    """The number of axes in space that a network takes, and what each size has to be a multiple of."""
+    return 3 if any(isinstance(module, nn.Conv3d) for module in net.modules()) else 2, int(net.size_divisor)  # type: ignore[arg-type]
+
+
+def check_graph(net: nn.Module, in_channels: int, folder: Path, *, graph: str = GRAPH, weights: str = WEIGHTS) -> None:
+    """Runs the written graph beside torch, on two shapes that it was not traced with.
+
+    Raises:
+        RuntimeError: OpenVINO and torch disagree.
+    """
+    import openvino as ov
+
+    stored = build_like(net, load_file(folder / weights))
+    compiled = ov.Core().compile_model(str(folder / graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    axes, divisor = _input_axes(net)
+    for batch, blocks in ((1, (3, 2, 1)), (3, (1, 3, 2))):
+        shape = (batch, in_channels, *[divisor * each for each in blocks[:axes]])
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(batch))
+        with torch.inference_mode():
+            expected = stored(x).numpy()
+        error = float(np.abs(compiled(x.numpy())[0] - expected).max())
+        if not error <= AGREEMENT * max(1.0, float(np.abs(expected).max())):
+            raise RuntimeError(f"{folder / graph} and the network differ by {error:.2g} on an input of {shape}")
+
+
+def build_like(net: nn.Module, weights: Mapping[str, torch.Tensor]) -> nn.Module:
+    """A copy of a network in eval mode with the weights of a file, in float32."""
+    stored = copy.deepcopy(net).eval()
+    stored.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
+    return stored
+
+
+def _drop_zero_biases(graph: onnx.GraphProto) -> None:
+    """Takes away the bias of zeros that the exporter computes for each convolution without one.
+
+    Its size comes out of a chain of shape arithmetic on the kernel, which OpenVINO cannot follow.
+    """
+    made_by = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] in made_by:
+            bias = made_by[node.input[2]]
+            if bias.op_type != "Expand" or not _is_zero(made_by.get(bias.input[0]), made_by):
+                raise ValueError(f"the bias of {node.name} is computed by {bias.op_type}: expected zeros")
+            del node.input[2]
+    # The chains that made them are dead now. Nodes stand in order, so one walk from the end finds all.
+    used = {each.name for each in graph.output}
+    alive = []
+    for node in reversed(graph.node):
+        if used.intersection(node.output):
+            used.update(node.input)
+            alive.append(node)
+    _replace(graph.node, alive[::-1])
+
+
+def _sum_in_steps(graph: onnx.GraphProto) -> None:
+    """Writes each mean over a whole volume as means over rows, planes and slices, one after the other.
+
+    OpenVINO adds up all voxels of a channel in single floats. Over a million voxels with air of one value around the
+    head, that was off by a tenth of a logit in a network of instance normalizations; in steps it agrees to 1e-4.
+    """
+    nodes: list[onnx.NodeProto] = []
+    values: dict[str, Any] = {
+        each.name: numpy_helper.to_array(each) for each in graph.initializer if np.prod(each.dims) <= 3
+    }
+    found = False
+    for node in graph.node:
+        if node.op_type == "Constant":
+            values[node.output[0]] = _constant(node)
+        elif node.op_type == "Reshape" and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]]
+        out = node.output[0]
+        if node.op_type == "InstanceNormalization":
+            x, scale, shift = node.input
+            nodes += _normalization(x, scale, shift, out, helper.get_attribute_value(node.attribute[0]))
+        elif node.op_type == "ReduceMean" and np.array_equal(np.ravel(values.get(node.input[1], ())), (2, 3, 4)):
+            nodes += [
+                *_mean(node.input[0], f"{out}.kept"),
+                helper.make_node("Squeeze", [f"{out}.kept", node.input[1]], [out]),
+            ]
+        else:
+            nodes.append(node)
+            continue
+        found = True
+    if found:
+        _replace(graph.node, nodes)
+        constants = {"per_channel": np.array([1, -1, 1, 1, 1]), "twice": np.float32(2), "quarter": np.float32(0.25)}
+        constants |= {f"axis_{axis}": np.array([axis]) for axis in (2, 3, 4)}
+        graph.initializer.extend(numpy_helper.from_array(np.array(value), name) for name, value in constants.items())
+
+
+def _mean(x: str, out: str) -> list[onnx.NodeProto]:
+    """Mean of ``(B, C, z, y, x)`` over the volume, ``(B, C, 1, 1, 1)``.
+
+    The factors 2, 2 and 1/4 change nothing, but keep OpenVINO from merging the steps into one.
+    """
+    return [
+        helper.make_node("ReduceMean", [x, "axis_4"], [f"{out}.rows"], keepdims=1),
+        helper.make_node("Mul", [f"{out}.rows", "twice"], [f"{out}.rows_2"]),
+        helper.make_node("ReduceMean", [f"{out}.rows_2", "axis_3"], [f"{out}.planes"], keepdims=1),
+        helper.make_node("Mul", [f"{out}.planes", "twice"], [f"{out}.planes_2"]),
+        helper.make_node("ReduceMean", [f"{out}.planes_2", "axis_2"], [f"{out}.slices"], keepdims=1),
+        helper.make_node("Mul", [f"{out}.slices", "quarter"], [out]),
+    ]
+
+
+def _normalization(x: str, scale: str, shift: str, out: str, epsilon: float) -> list[onnx.NodeProto]:
+    """``(x - mean) * scale / sqrt(variance + epsilon) + shift`` for each channel of each case."""
+    return [
+        *_mean(x, f"{out}.mean"),
+        helper.make_node("Sub", [x, f"{out}.mean"], [f"{out}.centered"]),
+        helper.make_node("Mul", [f"{out}.centered", f"{out}.centered"], [f"{out}.squares"]),
+        *_mean(f"{out}.squares", f"{out}.variance"),
+        helper.make_node("Constant", [], [f"{out}.epsilon"], value_float=epsilon),
+        helper.make_node("Add", [f"{out}.variance", f"{out}.epsilon"], [f"{out}.safe"]),
+        helper.make_node("Sqrt", [f"{out}.safe"], [f"{out}.sd"]),
+        helper.make_node("Reshape", [scale, "per_channel"], [f"{out}.scale"]),
+        helper.make_node("Reshape", [shift, "per_channel"], [f"{out}.shift"]),
+        helper.make_node("Div", [f"{out}.scale", f"{out}.sd"], [f"{out}.factor"]),
+        helper.make_node("Mul", [f"{out}.centered", f"{out}.factor"], [f"{out}.normal"]),
+        helper.make_node("Add", [f"{out}.normal", f"{out}.shift"], [out]),
+    ]
+
+
+def _is_zero(node: onnx.NodeProto | None, made_by: dict[str, onnx.NodeProto]) -> bool:
+    """Whether a node is the constant 0, cast or not."""
+    if node is not None and node.op_type in ("Cast", "CastLike"):
+        node = made_by.get(node.input[0])
+    if node is None or node.op_type != "Constant":
+        return False
+    return not np.any(_constant(node))
+
+
+def _constant(node: onnx.NodeProto) -> Any:
+    """The value of a Constant."""
+    value = helper.get_attribute_value(node.attribute[0])
+    return numpy_helper.to_array(value) if isinstance(value, TensorProto) else value
+
+
+def _replace(field: Any, items: list[Any]) -> None:
+    """Sets a repeated field."""
+    items = list(items)
+    del field[:]
+    field.extend(items)
+
+
+def _external(name: str, dtype: str, shape: list[int], place: tuple[str, int, int]) -> TensorProto:
+    tensor = TensorProto()
+    tensor.name = name
+    tensor.data_type = TensorProto.FLOAT16 if dtype == "F16" else TensorProto.FLOAT
+    tensor.dims.extend(shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in zip(("location", "offset", "length"), map(str, place), strict=True):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    return tensor
+
+
+def _safetensors_offsets(path: Path) -> dict[str, tuple[str, list[int], int, int]]:
+    """Name -> (dtype, shape, byte offset in the file, byte length), read from the file's own header."""
+    with path.open("rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header: dict[str, Any] = json.loads(file.read(size))
+    header.pop("__metadata__", None)
+    return {
+        name: (d["dtype"], d["shape"], 8 + size + d["data_offsets"][0], d["data_offsets"][1] - d["data_offsets"][0])
+        for name, d in header.items()
+    }
+
+
+def _forget_origin(model: onnx.ModelProto) -> None:
+    """Drops source paths and traces that the exporter leaves: they say where it ran, not what it is."""
+    del model.metadata_props[:]
+    for item in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        item.doc_string = ""
+        if hasattr(item, "metadata_props"):
+            del item.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]

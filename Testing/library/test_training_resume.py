@@ -1,0 +1,99 @@
+"""Runs that are killed, stopped or divided over processes, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from StrokeSegLib.training.checkpoint import CHECKPOINT, read_checkpoint
+
+CHILD = Path(__file__).with_name("training_phantoms.py")
+RUN = ("ct-perfusion", "bundled", "steps=12", "ema=0.9", "warmup_steps=2")
+
+
+def child(run: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(CHILD), str(run), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
+
+
+def finish(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+
+
+def signal_after(process: subprocess.Popen[str], step: int, number: signal.Signals) -> None:
+    """Sends a signal as soon as the child says that this step is done."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(f"train {step} "):
+            process.send_signal(number)
+            break
+    process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The checkpoint of a run that nothing disturbed."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    finish(child(run, *RUN))
+    return read_checkpoint(run / "network" / CHECKPOINT)
+
+
+def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    assert found["step"] == wanted["step"]
+    for part in ("net", "average"):
+        for name, value in wanted[part].items():
+            assert torch.equal(found[part][name], value), name
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, whole: dict[str, Any]) -> None:
+    """With dropout, augmentation, moments and averaged weights: bit by bit."""
+    run = tmp_path / "run"
+    signal_after(child(run, *RUN), 5, signal.SIGKILL)
+    assert 4 <= read_checkpoint(run / "network" / CHECKPOINT)["step"] < 12
+    finish(child(run, *RUN, "--resume"))
+    assert_same(read_checkpoint(run / "network" / CHECKPOINT), whole)
+
+
+def test_sigterm_leaves_a_checkpoint_to_go_on_from(tmp_path: Path, whole: dict[str, Any]) -> None:
+    run = tmp_path / "run"
+    process = child(run, *RUN)
+    signal_after(process, 3, signal.SIGTERM)
+    assert process.returncode != 0
+    assert 3 <= read_checkpoint(run / "network" / CHECKPOINT)["step"] < 12
+    finish(child(run, *RUN, "--resume"))
+    assert_same(read_checkpoint(run / "network" / CHECKPOINT), whole)
+
+
+def test_two_processes_find_the_weights_of_one_with_twice_the_batch(tmp_path: Path) -> None:
+    """Instance normalization, no dropout, a loss that is a mean over samples: only rounding may differ."""
+    words = ("noncontrast-ct", "paper", "batch_size=4", "learning_rate=0.01", "steps=4")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    pair = [child(tmp_path / "two", *words, **group, RANK=n, LOCAL_RANK=n) for n in "01"]
+    finish(*pair, child(tmp_path / "one", *words))
+    one, two = (read_checkpoint(tmp_path / run / "network" / CHECKPOINT)["net"] for run in ("one", "two"))
+    moved = 0.0
+    torch.manual_seed(1)
+    for name, value in one.items():
+        assert torch.allclose(two[name], value, atol=1e-4, rtol=0), name
+        moved = max(moved, float(value.abs().max()))
+    assert moved > 0.1
+    assert json.loads((tmp_path / "two" / "run.json").read_text())["settings"]["batch_size"] == 4
