@@ -22,7 +22,7 @@ DWI_MAX, ADC_MAX = 6.0, 4.0
 #: HU below which a voxel is air, and the part of an image's voxels that must be air for it to count as CT. An ADC map
 #: in 10⁻⁶ mm²/s may hold noise below that in its background, but never in a fifth of all voxels.
 CT_AIR_HU, CT_AIR_FRACTION = -500.0, 0.2
-#: A skull-stripped CT, or one clipped to a window: what is not its background lies here, HU (1st to 99th percentile).
+#: A skull-stripped CT with zeros around it: the positive values of brain lie here, HU (1st to 99th percentile).
 CT_BRAIN_HU = (0.0, 120.0)
 
 
@@ -95,10 +95,8 @@ def looks_like_ct(array: NDArray[Any]) -> bool:
 
 
 def _looks_like_stripped_ct(array: NDArray[Any]) -> bool:
-    """True for the values of a brain around one background value: without its skull, or clipped to a window of HU."""
     sample = _sample(array)
-    values, counts = np.unique(sample, return_counts=True)
-    brain = sample[sample != values[counts.argmax()]]
+    brain = sample[sample != 0]
     if brain.size == 0:
         return False
     low, high = np.percentile(brain, [1, 99])
