@@ -150,11 +150,13 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/ablate_rows.py
   StrokeSegLib/training/ablate_table.py
   StrokeSegLib/training/augment.py
+  StrokeSegLib/training/benchmark.py
+  StrokeSegLib/training/benchmark_memory.py
+  StrokeSegLib/training/benchmark_plain.py
   StrokeSegLib/training/calibrate.py
   StrokeSegLib/training/card.py
   StrokeSegLib/training/case_cache.py
   StrokeSegLib/training/checkpoint.py
-  StrokeSegLib/training/config.py
   StrokeSegLib/training/crops.py
   StrokeSegLib/training/crossval.py
   StrokeSegLib/training/curves.py
@@ -200,6 +202,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   )
 
 set(STROKESEG_RESOURCES
+  StrokeSegLib/training/slurm_example.sh
   Resources/Icons/StrokeSeg.png
   Resources/Models/mri/README.md
   Resources/Models/mri/graph.onnx

@@ -14,6 +14,7 @@ STAGE_WORDS = {
     "make": "Making a head",
     "cases": "Making cases",
     "check": "Checking the cases",
+    "train": "Training",
     "read": "Reading",
     "prepare": "Preparing",
     "network": "Looking for lesions",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -18,6 +19,14 @@ def add_parser(commands: Any) -> None:
     synth.add_argument("--count", type=int, default=5, metavar="N", help="cases a modality (%(default)s)")
     synth.add_argument("--json", action="store_true", help="print JSON on stdout instead of lines")
     synth.set_defaults(command=_synth)
+    training = kinds.add_parser("training", help="our training loop against a plain MONAI loop, and its memory")
+    training.add_argument("--system", metavar="NAME", help="one system only; else all")
+    training.add_argument("--steps", type=int, default=6, metavar="N", help="steps of each loop (%(default)s)")
+    training.add_argument(
+        "--full", action="store_true", help="instead: memory of one step of the paper preset, full size"
+    )
+    training.add_argument("--json", action="store_true", help="print JSON on stdout instead of lines")
+    training.set_defaults(command=_training)
 
 
 def _synth(arguments: argparse.Namespace) -> None:
@@ -28,6 +37,28 @@ def _synth(arguments: argparse.Namespace) -> None:
         raise InputError(f"a benchmark needs at least one case, got --count {arguments.count}")
     modalities = (arguments.modality,) if arguments.modality else MODALITIES
     show(synth_speed(arguments.count, modalities), as_json=arguments.json)
+
+
+def _training(arguments: argparse.Namespace) -> None:
+    from StrokeSegLib.errors import InputError
+    from StrokeSegLib.progress import shown_progress
+    from StrokeSegLib.training.presets import PRESETS, find_preset
+
+    if arguments.steps < 1:
+        raise InputError(f"a benchmark needs at least one step, got --steps {arguments.steps}")
+    systems = [find_preset(arguments.system, "bundled").system] if arguments.system else list(PRESETS)
+    if any(importlib.util.find_spec(package) is None for package in ("torch", "monai")):
+        raise InputError("this benchmark needs torch and monai; pip install 'strokeseg[train]'")
+
+    from StrokeSegLib.training.benchmark import training_speed
+    from StrokeSegLib.training.benchmark_memory import full_size_memory
+
+    with shown_progress() as progress:
+        if arguments.full:
+            measured = {f"{system}-paper": full_size_memory(system) for system in systems}
+        else:
+            measured = {system: training_speed(system, arguments.steps, progress) for system in systems}
+    show(measured, as_json=arguments.json)
 
 
 def synth_speed(count: int, modalities: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -57,10 +88,21 @@ def synth_speed(count: int, modalities: Sequence[str]) -> dict[str, dict[str, fl
     return result
 
 
-def show(measured: dict[str, dict[str, float]], *, as_json: bool) -> None:
-    """Prints what was measured, by name: JSON on one line each, or words."""
+def show(measured: Mapping[str, Mapping[str, Any]], *, as_json: bool) -> None:
+    """Prints what was measured, by name: JSON, or a line of words for each."""
     if as_json:
         print(json.dumps(measured, indent=2))
         return
     for name, numbers in measured.items():
-        print(f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in numbers.items()))
+        print(f"{name}: " + ", ".join(_words(numbers)))
+
+
+def _words(numbers: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in numbers.items():
+        name = key.replace("_", " ")
+        if isinstance(value, list):
+            value = "; ".join(value) or "none"
+        if isinstance(value, Mapping):
+            yield from (f"{name} {words}" for words in _words(value))
+        else:
+            yield f"{name} {value if isinstance(value, (str, int)) else format(value, '.3g')}"

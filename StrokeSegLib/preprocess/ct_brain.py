@@ -21,7 +21,7 @@ SOFT_HU = (-15.0, 110.0)
 FINE_HU = -75.0
 #: HU of bone on the coarse grid, where a thin skull is mixed with its neighbors.
 BONE_HU = 120.0
-#: Images may come clipped to a window of HU: the upper end is in this range, and that part of the voxels has it or more.
+#: Images may come clipped to a window of HU: its upper end is in this range, and this part of the voxels has it.
 CLIPPED_HU, CLIPPED_FRACTION = (70.0, 130.0), 0.01
 #: Bone is then what lies near the window's end, as a part of it.
 CLIPPED_BONE = 0.92

@@ -161,9 +161,12 @@ def _average_tissues(
     b, te = parameters["b_s_per_mm2"] / 1000.0, parameters["te_ms"]
     size = len(Tissue)
     b0, dwi, b0_infarct, dwi_infarct = (np.zeros(size, np.float32) for _ in range(4))
-    for tissue, (density, t2_ms, adc) in TISSUE_MR.items():
-        tissue_adc = rng.uniform(*adc)
-        b0[tissue] = rng.uniform(*density) * np.exp(-te / rng.uniform(*t2_ms))
+    # One person's tissues lie high or low together: drawn apart, a brainstem may outshine every infarct.
+    common = rng.uniform(0.2, 0.8, 3)
+    for tissue, bounds in TISSUE_MR.items():
+        part = common + rng.uniform(-0.2, 0.2, 3)
+        density, t2_ms, tissue_adc = (low + p * (high - low) for p, (low, high) in zip(part, bounds, strict=True))
+        b0[tissue] = density * np.exp(-te / t2_ms)
         dwi[tissue] = b0[tissue] * np.exp(-b * tissue_adc)
         b0_infarct[tissue], dwi_infarct[tissue] = b0[tissue], dwi[tissue]
         if tissue in PARENCHYMA:

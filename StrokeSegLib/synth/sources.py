@@ -16,8 +16,10 @@ from StrokeSegLib.synth.procedural import procedural_head
 
 #: What can be generated.
 MODALITIES = ("ct", "mri", "ctp")
+#: Part of the diffusion cases whose lesion contrast is drawn by itself (``diffusion.py``) rather than from a stage.
+DIFFUSION_MODEL_CHANCE = 0.6
 #: Part of the cases on procedural heads where there are label maps.
-PROCEDURAL_CHANCE = 0.12
+PROCEDURAL_CHANCE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ def find_maker(modality: str) -> Maker:
     Raises:
         InputError: No such modality.
     """
-    makers: dict[str, Maker] = {"mri": _make_mri, "ctp": _make_ctp, "ct": _make_ct}
+    makers: dict[str, Maker] = {"mri": _make_mri, "dwi": _make_diffusion, "ctp": _make_ctp, "ct": _make_ct}
     if modality not in makers:
         raise InputError(f"no generator for {modality!r}, needed one of {', '.join(MODALITIES)}")
     return makers[modality]
@@ -92,6 +94,21 @@ def _make_mri(
     from StrokeSegLib.synth.mri import make_mri_case
 
     return make_mri_case(rng, head, library, healthy=healthy)
+
+
+def _make_diffusion(
+    rng: np.random.Generator, head: Head, library: LesionLibrary | None, healthy: bool | None
+) -> SyntheticCase:
+    """DWI and ADC alone, of two generators: what can be seen on neither is not true."""
+    if rng.random() < DIFFUSION_MODEL_CHANCE:
+        from StrokeSegLib.synth.diffusion import make_case
+
+        return make_case(rng, head, library, healthy=healthy)
+    case = _make_mri(rng, head, library, healthy)
+    images = {role: case.images[role] for role in ("dwi", "adc")}
+    visible = case.visible_on or {}
+    seen = visible["dwi"] | visible["adc"]
+    return SyntheticCase(images, case.truth.with_array(seen.astype(np.uint8)), case.parameters)
 
 
 def _make_ctp(

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from StrokeSegLib.case_table import Case, check_cases
 from StrokeSegLib.callbacks import Progress
+from StrokeSegLib.case_table import Case, check_cases
 from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.dataset import TrainingCase, cached_cases
 from StrokeSegLib.training.distributed import Group

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from StrokeSegLib.errors import InputError
 from StrokeSegLib.callbacks import Progress
+from StrokeSegLib.errors import InputError
 from StrokeSegLib.networks import build_network
 from StrokeSegLib.training.checkpoint import CHECKPOINT, State, copied_average, read_checkpoint, update_average
 from StrokeSegLib.training.curves import CURVES, draw_curves
@@ -280,8 +280,3 @@ def _step_of(path: Path) -> int:
 
 def _silent(stage: str, done: int, total: int) -> None:
     """No progress shown."""
-
-
-def network_settings(config: Any) -> dict[str, Any]:
-    """The keyword arguments of the bundled mri network."""
-    return {"in_channels": 6, "out_channels": 2, "width": config.width}

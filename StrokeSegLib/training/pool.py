@@ -16,14 +16,13 @@ import numpy as np
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.synth.diffusion import SyntheticCase
 from StrokeSegLib.synth.sources import Sources as Heads
-from StrokeSegLib.synth.sources import find_maker
-from StrokeSegLib.synth.sources import load_sources as load_heads_and_lesions
+from StrokeSegLib.synth.sources import find_maker, load_sources
 from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.dataset import TrainingCase, prepare_case
 from StrokeSegLib.training.source import Batch, CaseIndex, Draw, draw_batch, index_of
 
 #: What is generated for a system.
-MODALITY = {"ct-perfusion": "ctp", "mri": "mri", "noncontrast-ct": "ct", "three-projection": "ct"}
+MODALITY = {"ct-perfusion": "ctp", "mri": "dwi", "noncontrast-ct": "ct", "three-projection": "ct"}
 #: Cases that training waits for before its first step, or all of a smaller pool.
 FIRST_CASES = 24
 #: A scan of the neck, say, shows less brain than this and is not kept, voxels.
@@ -162,7 +161,7 @@ def load_heads(data: SynthSource) -> Heads:
     Raises:
         InputError: A folder holds none.
     """
-    return load_heads_and_lesions(data.anatomy, data.lesions)
+    return load_sources(data.anatomy, data.lesions)
 
 
 def _fill(
@@ -195,22 +194,3 @@ def _fill(
                 continue
         if isinstance(made, str):
             return
-
-
-@dataclass(frozen=True, eq=False)
-class Sources:
-    """Heads and lesions for diffusion MRI cases."""
-
-    heads: list[Any]
-    library: Any
-    procedural_chance: float
-
-    def make(self, rng: np.random.Generator) -> SyntheticCase:
-        """One generated case."""
-        return generated_case(Heads(tuple(self.heads), self.library, self.procedural_chance), "mri", rng)
-
-
-def load_sources(anatomy: Path | None, lesions: Path | None) -> Sources:
-    """Label maps and lesion masks from folders; procedural heads alone when there is no anatomy folder."""
-    heads = load_heads_and_lesions(anatomy, lesions)
-    return Sources(list(heads.heads), heads.library, heads.procedural_chance)

@@ -86,7 +86,7 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(tmp_path: Path
     run = train(tiny_preset("ct-perfusion", "paper"), cases, tmp_path / "run", device="cpu")
     with pytest.raises(InputError, match="already holds a run; go on with it by --resume"):
         train(tiny_preset("ct-perfusion", "paper"), cases, run, device="cpu")
-    with pytest.raises(InputError, match="learning_rate 0.0002 instead of 0.1"):
+    with pytest.raises(InputError, match=r"learning_rate 0\.0002 instead of 0\.1"):
         train(tiny_preset("ct-perfusion", "paper", "learning_rate=0.1"), cases, run, resume=True, device="cpu")
     before = (run / "network" / CHECKPOINT).read_bytes()
     train(tiny_preset("ct-perfusion", "paper"), cases, run, resume=True, device="cpu")  # it is done already

@@ -1,4 +1,4 @@
-"""Tiny prepared cases with a bright square of lesion, and settings with which each preset trains on them in a second."""
+"""Tiny prepared cases with a bright square of lesion, and settings to train on them in a second."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ TINY: dict[tuple[str, str], tuple[list[str], tuple[int, int, int, int], int]] = 
     ("ct-perfusion", "paper"): (["width=0.25", "patch=16,32,32"], (5, 16, 32, 32), 1),
     ("ct-perfusion", "bundled"): (["width=0.25", "patch=16,32,32"], (5, 6, 32, 32), 1),
     ("three-projection", "paper"): (
-        ["width=0.0625", "slice_pixels=64", "plane_pixels=64", "axial_members=2"]
-        + ["coronal_members=1", "sagittal_members=1"],
+        [
+            *("width=0.0625", "slice_pixels=64", "plane_pixels=64"),
+            *("axial_members=2", "coronal_members=1", "sagittal_members=1"),
+        ],
         (1, 24, 40, 40),
         2,
     ),

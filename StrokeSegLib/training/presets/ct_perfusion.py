@@ -57,7 +57,7 @@ class PaperCtPerfusion(Preset):
 
 @dataclass(frozen=True, kw_only=True)
 class BundledCtPerfusion(Modern):
-    """Trains ``Resources/Models/ct-perfusion``: the slab's own slices, three quarters of the width.
+    """Trains ``Resources/Models/ct-perfusion``: the slab's own slices, half the width.
 
     Attributes:
         patch: Voxels of a patch along k, j, i of the working grid.
@@ -68,9 +68,9 @@ class BundledCtPerfusion(Modern):
     system: str = "ct-perfusion"
     name: str = "bundled"
     steps: int = 10_000
-    batch_size: int = 4
+    batch_size: int = 2
     learning_rate: float = 1e-3
-    width: float = 0.75
+    width: float = 0.5
     pool_size: int = 300
     patch: tuple[int, ...] = (16, 96, 96)
     dropout: float = 0.1

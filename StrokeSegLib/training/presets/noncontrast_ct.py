@@ -66,7 +66,7 @@ class PaperNoncontrastCt(Preset):
 
 @dataclass(frozen=True, kw_only=True)
 class BundledNoncontrastCt(Modern):
-    """Trains ``Resources/Models/noncontrast-ct``: thick slices as they are, half the width, flat patches.
+    """Trains ``Resources/Models/noncontrast-ct``: thick slices as they are, three eighths of the width, flat patches.
 
     Attributes:
         patch: Voxels of a patch along k, j, i of the working grid.
@@ -77,10 +77,10 @@ class BundledNoncontrastCt(Modern):
 
     system: str = "noncontrast-ct"
     name: str = "bundled"
-    steps: int = 12_000
-    batch_size: int = 4
+    steps: int = 8_000
+    batch_size: int = 2
     learning_rate: float = 1e-3
-    width: float = 0.5
+    width: float = 0.375
     pool_size: int = 400
     patch: tuple[int, ...] = (24, 96, 96)
     squeeze_excite: SqueezeExcite = "post"
