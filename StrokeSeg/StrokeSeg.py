@@ -116,11 +116,9 @@ class StrokeSegLogic(ScriptedLoadableModuleLogic):
             data: A case table (CSV), or ``"synth"`` for images that are generated on the way.
             out: The run folder. It stays, also after a cancel: ``resume=True`` goes on.
             progress: Called with (stage, done, total) as the work goes on; what it raises ends the training.
-            **choices: ``preset`` ("paper" or "bundled"), ``settings`` (a dictionary, as ``{"steps": 500}``), ``init``
-                (a model to start from), ``resume``.
+            **choices: ``preset`` ("paper" or "bundled"), ``settings`` (as ``{"steps": 500}``), ``init``, ``resume``.
 
-        Returns:
-            The run folder; ``strokeseg export`` makes a model of it.
+        Returns the run folder, of which ``strokeseg export`` makes a model. Raises as ``segment`` does.
         """
         from StrokeSegApp.training import train
 

@@ -64,8 +64,10 @@ class ChildProcess:
             self._unfinishedLine = b""
         return [text for line in lines if (text := line.decode("utf-8", "replace").strip())]
 
-    def kill(self) -> None:
+    def kill(self, graceS: float = GRACE_S) -> None:
         """End the process and all that it started; returns when it is gone. Harmless when it has ended already.
+
+        A child that is asked to end may clean up for ``graceS`` seconds (not on Windows, where it is killed at once).
 
         PythonSlicer is a launcher with the interpreter as its child on Windows and Linux: ending only the launcher
         would leave the interpreter running.
@@ -78,7 +80,7 @@ class ChildProcess:
         else:
             self._signalGroup(signal.SIGTERM)
             try:
-                self._process.wait(GRACE_S)
+                self._process.wait(graceS)
             except subprocess.TimeoutExpired:
                 pass
             self._signalGroup(signal.SIGKILL)  # also reaches grandchildren that outlived the launcher

@@ -18,6 +18,9 @@ from StrokeSegApp.logic import EXIT_BAD_INPUT, KEPT_LINES, POLL_INTERVAL_S, SPOK
 from StrokeSegApp.progress import Progress, parseProgress
 from StrokeSegLib.errors import InputError
 
+#: A training that is cancelled has this long to end its step and keep what it has learned.
+CANCEL_GRACE_S = 20.0
+
 
 class TrainingRun:
     """A training in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time."""
@@ -30,7 +33,7 @@ class TrainingRun:
         *,
         preset: str = "bundled",
         settings: Mapping[str, Any] | None = None,
-        init: str | None = None,
+        init: str | Path | None = None,
         resume: bool = False,
         command: Sequence[str] | None = None,
     ) -> None:
@@ -45,8 +48,10 @@ class TrainingRun:
         words = ["train", "--system", system, "--preset", preset, "--out", str(self.out)]
         words += ["--data", "synth" if data == "synth" else str(Path(data).expanduser().absolute())]
         for key, value in (settings or {}).items():
-            words += ["--set", f"{key}={value}"]
-        words += ["--init", init] if init is not None else []
+            words += ["--set", f"{key}={_asWord(value)}"]
+        if init is not None:  # a file, a folder, or a model's id
+            path = Path(init).expanduser()
+            words += ["--init", str(path.absolute()) if path.exists() else str(init)]
         words += ["--resume"] if resume else []
         self._folder = Path(tempfile.mkdtemp(prefix="StrokeSeg-"))
         try:
@@ -67,8 +72,8 @@ class TrainingRun:
         return ended
 
     def cancel(self) -> None:
-        """End the child process; what the run folder holds stays, for ``resume``."""
-        self._child.kill()
+        """End the child process, after its step if that takes less than ``CANCEL_GRACE_S``; the run folder stays."""
+        self._child.kill(CANCEL_GRACE_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def finish(self) -> Path:
@@ -111,3 +116,8 @@ def train(
         run.cancel()
         raise
     return run.finish()
+
+
+def _asWord(value: Any) -> str:
+    """A setting as the command line takes it: numbers of a list have commas between them."""
+    return ",".join(str(each) for each in value) if isinstance(value, (list, tuple)) else str(value)

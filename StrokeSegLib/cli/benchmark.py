@@ -100,9 +100,9 @@ def show(measured: Mapping[str, Mapping[str, Any]], *, as_json: bool) -> None:
 def _words(numbers: Mapping[str, Any]) -> Iterator[str]:
     for key, value in numbers.items():
         name = key.replace("_", " ")
-        if isinstance(value, list):
-            value = "; ".join(value) or "none"
         if isinstance(value, Mapping):
             yield from (f"{name} {words}" for words in _words(value))
+        elif isinstance(value, float):
+            yield f"{name} {value:.3g}"
         else:
-            yield f"{name} {value if isinstance(value, (str, int)) else format(value, '.3g')}"
+            yield f"{name} {'; '.join(value) or 'none' if isinstance(value, list) else value}"

@@ -97,7 +97,7 @@ class PlainLoop:
         settings = recipe.network_settings(x.shape[1], y.shape[1])
         torch.manual_seed(recipe.preset.seed)
         self.net = build_network(recipe.network, settings).train()
-        self.sample = x
+        self.sample, self.sample_truth = x, y
         self._softmax = settings["out_channels"] > y.shape[1]
         self._optimizer = torch.optim.Adam(self.net.parameters(), lr=recipe.preset.learning_rate)
         self._softmax_loss, self._dice = DiceCELoss(softmax=True), DiceLoss(sigmoid=True)
