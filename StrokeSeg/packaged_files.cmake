@@ -157,6 +157,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/card.py
   StrokeSegLib/training/case_cache.py
   StrokeSegLib/training/checkpoint.py
+  StrokeSegLib/training/counted.py
   StrokeSegLib/training/crops.py
   StrokeSegLib/training/crossval.py
   StrokeSegLib/training/curves.py
@@ -194,10 +195,13 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/run_folder.py
   StrokeSegLib/training/samplers.py
   StrokeSegLib/training/schedules.py
+  StrokeSegLib/training/selection.py
   StrokeSegLib/training/source.py
   StrokeSegLib/training/splits.py
+  StrokeSegLib/training/steps.py
   StrokeSegLib/training/stopping.py
   StrokeSegLib/training/tables.py
+  StrokeSegLib/training/validation.py
   StrokeSegLib/volume.py
   )
 

@@ -49,9 +49,10 @@ class TrainingRun:
         words += ["--data", "synth" if data == "synth" else str(Path(data).expanduser().absolute())]
         for key, value in (settings or {}).items():
             words += ["--set", f"{key}={_asWord(value)}"]
-        if init is not None:  # a file, a folder, or a model's id
+        if init is not None:  # a checkpoint, a model's folder, or a model's id
             path = Path(init).expanduser()
-            words += ["--init", str(path.absolute()) if path.exists() else str(init)]
+            isPath = path.is_file() or (path / "model.json").is_file()
+            words += ["--init", str(path.absolute() if isPath else init)]
         words += ["--resume"] if resume else []
         self._folder = Path(tempfile.mkdtemp(prefix="StrokeSeg-"))
         try:

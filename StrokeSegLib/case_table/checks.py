@@ -68,6 +68,7 @@ def check_cases(
     system: System,
     prepare_settings: Mapping[str, Any] | None = None,
     *,
+    table: Sequence[Case] | None = None,
     need_lesion: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> tuple[str, ...]:
@@ -77,6 +78,8 @@ def check_cases(
         cases: From ``read_case_table``.
         system: What needs to be there: its roles and its labels.
         prepare_settings: Of the model to train or to run, where the roles depend on them.
+        table: The whole table where ``cases`` are a part of it: no patient of it may be in two splits, whereas images
+            of the other cases are not opened.
         need_lesion: Whether each case needs a truth, as for training and evaluation.
         progress: Called with ("check", done, total).
 
@@ -104,10 +107,10 @@ def check_cases(
     if progress is not None:
         progress("check", len(cases), len(cases))
     bad = [f"{c.case_id}: {' and '.join(f.problems)}" for c in cases if (f := findings[id(c)]).problems]
-    table = _table_problems(cases, [findings[id(case)].has_lesion for case in cases])
-    if bad or table:
+    of_table = _table_problems(cases if table is None else table, [findings[id(case)].has_lesion for case in cases])
+    if bad or of_table:
         count = [f"{len(bad)} of {len(cases)} cases can not be used for {system.name}"] if bad else []
-        raise InputError(f"{'; '.join([*count, *table, *bad])}; repair these lines of the table, or take them out")
+        raise InputError(f"{'; '.join([*count, *of_table, *bad])}; repair these lines of the table, or take them out")
     return _notes(cases, [findings[id(case)] for case in cases])
 
 

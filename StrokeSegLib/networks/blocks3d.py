@@ -35,6 +35,20 @@ def require_size(x: Tensor, divisor: int) -> None:
         )
 
 
+class Conv3d(nn.Conv3d):
+    """A 3D convolution that is right in bfloat16 on a CPU too.
+
+    There the bfloat16 gradient of a kernel of three over an image of two slices reads memory that was never written
+    (torch 2.13 with AVX-512): weights become NaN now and then, or wrong without a sign. Such images stay in float32.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type == "cpu" and x.shape[2] == 2 and self.kernel_size[0] == 3 and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
+        return super().forward(x)
+
+
 def norm3d(kind: Norm, channels: int) -> nn.Module:
     """A normalization with a learned scale and shift, or nothing for ``none``.
 
@@ -75,7 +89,7 @@ class ConvNormAct3d(nn.Sequential):
         slope: float = 0.01,
     ) -> None:
         reach = kernel // 2
-        conv = nn.Conv3d(
+        conv = Conv3d(
             in_channels,
             out_channels,
             kernel,

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from StrokeSegLib.networks.blocks import scaled_channels
-from StrokeSegLib.networks.blocks3d import ConvNormAct3d, Norm, SqueezeExcite3d, norm3d, require_size
+from StrokeSegLib.networks.blocks3d import Conv3d, ConvNormAct3d, Norm, SqueezeExcite3d, norm3d, require_size
 
 SqueezeExcite = Literal["none", "standard", "post"]
 
@@ -54,7 +54,7 @@ class ResidualSEBlock(nn.Module):
         if squeeze_excite not in get_args(SqueezeExcite):
             raise ValueError(f"unknown squeeze_excite {squeeze_excite!r}; known: {', '.join(get_args(SqueezeExcite))}")
         self.conv1 = ConvNormAct3d(in_channels, out_channels, norm=norm, slope=SLOPE)
-        self.conv2 = nn.Conv3d(out_channels, out_channels, 3, padding=1, bias=norm == "none")
+        self.conv2 = Conv3d(out_channels, out_channels, 3, padding=1, bias=norm == "none")
         self.norm2 = norm3d(norm, out_channels)
         self.shortcut = nn.Conv3d(in_channels, out_channels, 1) if residual else None
         self.gate: nn.Module | None = None

@@ -66,12 +66,14 @@ def ablate(
     Raises:
         InputError: No such system or row, bad cases or settings, or ``out`` holds something else.
     """
+    from StrokeSegLib.training.recipes import recipe_for  # brings torch
+
     report: Progress = progress or (lambda stage, done, total: None)
     preset = with_settings(find_preset(system, "paper"), words)
     every = ablation_rows(preset)
     chosen = choose_rows(every, rows)
     presets = {row.key: with_settings(preset, row.words) for row in chosen if not row.not_run}
-    check_cases(cases, SYSTEMS[system], progress=report)
+    check_cases(cases, SYSTEMS[system], recipe_for(preset).prepare_settings, progress=report)
     dealt = open_folds(preset, cases, out, folds)
     healthy = healthy_ids(cases)
     results: list[dict[str, Any]] = []

@@ -165,8 +165,8 @@ def best_flop_per_second() -> float:
     rates = []
     for precision in (torch.float32, torch.bfloat16):
         convolution = nn.Conv2d(256, 256, 3, padding=1).to(precision, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        x = torch.randn(1, 256, 128, 128).to(precision, memory_format=torch.channels_last)
-        operations = 2 * 256 * 256 * 9 * 128 * 128
+        x = torch.randn(1, 256, 64, 64).to(precision, memory_format=torch.channels_last)
+        operations = 2 * 256 * 256 * 9 * 64 * 64
         with torch.no_grad():
             convolution(x)
             for _ in range(5):

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from StrokeSegLib.errors import InputError
 from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.dataset import TrainingCase
 from StrokeSegLib.training.presets import Preset, find_preset, with_settings
@@ -109,7 +108,7 @@ def _in_child(system: str, name: str, words: Sequence[str]) -> dict[str, Any]:
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if ended.returncode != 0:
         last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise InputError(f"one step of {name} of {system} could not be measured (exit {ended.returncode}): {last}")
+        raise RuntimeError(f"training of {name} of {system} could not be measured (exit {ended.returncode}): {last}")
     measured: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
     return measured
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.case_table import Case
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.predict import predict
-from StrokeSegLib.inference.running import Progress
 from StrokeSegLib.io import read_image
-from StrokeSegLib.metrics import dice
+from StrokeSegLib.metrics import dice, expected_calibration_error, reliability
 from StrokeSegLib.models import ModelCard
 from StrokeSegLib.postprocess import label_map
 from StrokeSegLib.preprocess.geometry import onto_reference
@@ -120,13 +120,13 @@ def calibrate(
     temperature = fitted_temperature(stated, observed)
     cooled = [{value: v.with_array(_cooled(v.array, temperature)) for value, v in m.items()} for m in maps]
     truths = [case.truth for case in cases]
-    thresholds, smallest, best = _best_thresholds(cooled, truths, system)
+    thresholds, smallest, best = best_thresholds(cooled, truths, system)
     return Calibration(
         temperature=temperature,
         thresholds=thresholds,
         min_lesion_ml=smallest,
-        error_before=expected_calibration_error(stated, observed),
-        error_after=expected_calibration_error(_at_temperature(stated, temperature), observed),
+        error_before=expected_calibration_error(reliability(stated, observed)),
+        error_after=expected_calibration_error(reliability(_at_temperature(stated, temperature), observed)),
         dice_raw=float(np.mean([_mean_dice(maps, truths, value, 0.5, 0.0) for value in system.labels])),
         dice_post=best,
         cases=len(cases),
@@ -168,19 +168,19 @@ def fitted_temperature(p: NDArray[np.float64], y: NDArray[np.bool_]) -> float:
     return round(float(np.exp(minimize_scalar(cost, bounds=(-1.5, 1.5), method="bounded").x)), 3)
 
 
-def expected_calibration_error(p: NDArray[np.float64], y: NDArray[np.bool_], bins: int = 15) -> float:
-    """Mean distance of stated and observed frequency over equal-width bins, weighted by count (Guo et al. 2017)."""
-    index = np.minimum((p * bins).astype(int), bins - 1)
-    counts = np.bincount(index, minlength=bins)
-    stated = np.bincount(index, p, bins)
-    observed = np.bincount(index, y.astype(float), bins)
-    return float(np.abs(stated - observed).sum() / counts.sum())
-
-
-def _best_thresholds(
+def best_thresholds(
     maps: Sequence[Mapping[int, Volume]], truths: Sequence[Volume], system: System
 ) -> tuple[dict[int, float], float, float]:
-    """Thresholds by label, smallest lesion, mL, and their mean Dice; of equals, the higher threshold and size."""
+    """Chooses by the mean Dice over cases and labels; of equals, the higher threshold and size.
+
+    Args:
+        maps: Of each case, label value -> probability; on one grid with the truths.
+        truths: Label maps.
+        system: Its labels; three planes get one threshold for all of them.
+
+    Returns:
+        Thresholds by label, the smallest lesion in mL, and their mean Dice.
+    """
     best: tuple[float, float, tuple[float, ...]] = (-1.0, 0.0, ())
     for smallest in SMALLEST_ML:
         scores = np.array(

@@ -15,7 +15,8 @@ from torch import nn
 from StrokeSegLib.disk import DISK_FULL, disk_full, flush_to_disk
 from StrokeSegLib.errors import InputError
 
-CHECKPOINT = "checkpoint.pt"
+#: The last weights with all that a run needs to go on, and the best ones of a validation.
+CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
 
 @dataclass(eq=False)
@@ -30,6 +31,8 @@ class State:
         optimizer: With its moments.
         scaler: Of fp16's gradients; it does nothing in other precisions.
         step: Steps that were done.
+        validated: Steps that were done at the latest validation.
+        best_step, best_iou: Of the best validation so far; -1 before the first.
         facts: Counted on the training cases, such as the part of lesion voxels.
         description: Plain values that the export needs: system, preset, network, settings.
     """
@@ -39,6 +42,9 @@ class State:
     scaler: torch.amp.GradScaler
     average: nn.Module | None = None
     step: int = 0
+    validated: int = 0
+    best_step: int = -1
+    best_iou: float = -1.0
     facts: dict[str, float] = field(default_factory=dict)
     description: dict[str, Any] = field(default_factory=dict)
 
@@ -49,25 +55,22 @@ class State:
             InputError: The disk is full.
         """
         content = {
+            **self.weights(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "validation": {"step": self.validated, "best_step": self.best_step, "best_iou": self.best_iou},
+        }
+        write_content(content, path)
+
+    def weights(self) -> dict[str, Any]:
+        """What an export needs of a checkpoint."""
+        return {
             **self.description,
             "net": self.net.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
             "step": self.step,
             "facts": self.facts,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".tmp")
-        try:
-            torch.save(content, beside)
-            flush_to_disk(beside)
-            os.replace(beside, path)
-        except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
-            beside.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno not in DISK_FULL:
-                raise
-            raise disk_full(path.parent) from error
 
     def load(self, path: Path) -> None:
         """Goes on from a checkpoint.
@@ -83,8 +86,31 @@ class State:
             self.optimizer.load_state_dict(content["optimizer"])
             self.scaler.load_state_dict(content["scaler"])
             self.step, self.facts = int(content["step"]), dict(content["facts"])
+            validation = content.get("validation", {})
+            self.validated = int(validation.get("step", 0))
+            self.best_step = int(validation.get("best_step", -1))
+            self.best_iou = float(validation.get("best_iou", -1.0))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"{path} is the checkpoint of another run ({error}); train into a new folder") from error
+
+
+def write_content(content: dict[str, Any], path: Path) -> None:
+    """Writes a checkpoint beside and renames it.
+
+    Raises:
+        InputError: The disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".tmp")
+    try:
+        torch.save(content, beside)
+        flush_to_disk(beside)
+        os.replace(beside, path)
+    except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
+        beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno not in DISK_FULL:
+            raise
+        raise disk_full(path.parent) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -92,7 +118,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     Keys: ``system``, ``preset`` (all settings), ``network`` (key), ``network_name``, ``network_settings``,
     ``prepare_settings``, ``inference_settings``, ``net``, ``average`` (None or weights to be preferred), ``optimizer``,
-    ``scaler``, ``step``, ``facts``.
+    ``scaler``, ``step``, ``facts``, ``validation``; best.pt has ``validation_iou`` in place of the optimizer's.
 
     Raises:
         InputError: The file is damaged or holds what could run code.

@@ -61,8 +61,10 @@ def cross_validate(
     Raises:
         InputError: Cases are bad, there are too few patients, or ``out`` holds another cross-validation.
     """
+    from StrokeSegLib.training.recipes import recipe_for  # brings torch
+
     report: Progress = progress or (lambda stage, done, total: None)
-    check_cases(cases, SYSTEMS[preset.system], progress=report)
+    check_cases(cases, SYSTEMS[preset.system], recipe_for(preset).prepare_settings, progress=report)
     dealt = open_folds(preset, cases, out, folds)
     summaries = []
     for fold in range(folds):

@@ -18,8 +18,11 @@ INK, FAINT, PAPER = "#1f2933", "#d9dee3", "#ffffff"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 #: Columns of the log that are no term of the loss.
 OTHER_COLUMNS = ("network", "step", "loss", "gradient_norm", "learning_rate", "seconds_per_step", "l2_penalty")
+VALIDATION = "validation_iou"
 #: Panels: left, top, right, bottom in pixels.
 LOSS_BOX, RATE_BOX = (80, 70, 800, 430), (80, 490, 800, 590)
+#: The loss's and the validation's, where there is one.
+SHORT_LOSS_BOX, IOU_BOX = (80, 70, 800, 270), (80, 320, 800, 440)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Line:
 def draw_curves(rows: Sequence[dict[str, str]], path: Path, title: str) -> None:
     """Draws the log: the loss and its terms of one network, or the losses of several; below it the learning rate.
 
+    Between them, where networks were validated: their IoU.
+
     Args:
         rows: Of log.csv.
         path: The picture, written beside and renamed.
@@ -43,9 +48,13 @@ def draw_curves(rows: Sequence[dict[str, str]], path: Path, title: str) -> None:
     pen = _Pen(ImageDraw.Draw(large))
     pen.text((LOSS_BOX[0], 22), title, 20, anchor="lm")
     if rows:
-        losses = loss_lines(rows)
-        pen.panel(LOSS_BOX, losses, "loss (mean since the row before)")
-        pen.legend(LOSS_BOX, losses)
+        losses, validations = loss_lines(rows), validation_lines(rows)
+        loss_box = SHORT_LOSS_BOX if validations else LOSS_BOX
+        pen.panel(loss_box, losses, "loss (mean since the row before)")
+        pen.legend(loss_box, losses)
+        if validations:
+            pen.panel(IOU_BOX, validations, "IoU on the validation cases (mean over patients)")
+            pen.legend(IOU_BOX, validations)
         first = rows[0]["network"]
         pen.panel(RATE_BOX, [_line(rows, first, "learning_rate", "learning rate")], "learning rate")
         pen.text(((RATE_BOX[0] + RATE_BOX[2]) / 2, SIZE[1] - 14), "step", 14, anchor="mm")
@@ -61,9 +70,16 @@ def loss_lines(rows: Sequence[dict[str, str]]) -> list[Line]:
     networks = list(dict.fromkeys(row["network"] for row in rows))
     if len(networks) > 1:
         return [_line(rows, name, "loss", name) for name in networks]
-    terms = [key for key in rows[0] if key not in OTHER_COLUMNS]
+    terms = [key for key in rows[0] if key not in OTHER_COLUMNS and not key.startswith(VALIDATION)]
     lines = [_line(rows, networks[0], "loss", "loss")]
     return lines + [_line(rows, networks[0], term, term) for term in terms if len(terms) > 1]
+
+
+def validation_lines(rows: Sequence[dict[str, str]]) -> list[Line]:
+    """The validation IoU of each network that has any."""
+    networks = list(dict.fromkeys(row["network"] for row in rows))
+    lines = [_line(rows, name, VALIDATION, "IoU" if len(networks) == 1 else name) for name in networks]
+    return [line for line in lines if line.steps]
 
 
 def _line(rows: Sequence[dict[str, str]], network: str, column: str, name: str) -> Line:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.case_table import Case, check_cases
+from StrokeSegLib.errors import InputError
 from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.dataset import TrainingCase, cached_cases
 from StrokeSegLib.training.distributed import Group
@@ -30,11 +32,16 @@ def check_data(data: Data, recipe: Recipe) -> None:
     """Refuses a table that cannot be trained on, before anything is written.
 
     Raises:
-        InputError: Lists all bad cases at once.
+        InputError: Lists all bad cases at once; or a patient to train on is in another split, too.
     """
     if isinstance(data, SynthSource) or _prepared(data):
         return
-    check_cases(training_cases(data), SYSTEMS[recipe.preset.system])
+    used = training_cases(data)
+    if data and not used:
+        raise InputError(f"none of the {len(data)} cases is of split train or of none: mark those to train on")
+    # A case of no split is trained on, so its patient may not be tested with another case.
+    table = [replace(case, split=case.split or "train") for case in data if isinstance(case, Case)]
+    check_cases(used, SYSTEMS[recipe.preset.system], recipe.prepare_settings, table=table)
 
 
 def describe(data: Data) -> dict[str, Any]:

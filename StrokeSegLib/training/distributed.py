@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from StrokeSegLib.errors import InputError
+
+#: The first process prepares and validates while the others wait; torch's own limit is 10 minutes.
+LONGEST_WAIT = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def process_group(device: str) -> Iterator[Group]:
         torch.cuda.set_device(chosen)
     own = world > 1 and not dist.is_initialized()
     if own:
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
         yield Group(rank, world, chosen)
     finally:

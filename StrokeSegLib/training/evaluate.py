@@ -18,6 +18,7 @@ from StrokeSegLib import __version__
 from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.case_table import Case
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.inference.backends import Backend, choose, load_backends
 from StrokeSegLib.io import read_image
 from StrokeSegLib.models import ModelCard, ModelLabel, find_model
 from StrokeSegLib.report.evaluation_page import RESEARCH_USE, evaluation_page
@@ -89,11 +90,13 @@ def evaluate(
         raise InputError(
             f"none of the {len(cases)} cases has a truth, which an evaluation needs: fill the column 'lesion'"
         )
+    networks = load_backends(card, choose("auto", device))
     with staged_results(out, force=force) as folder:
         worst = _WorstCases(folder, card)
         done = []
         for number, case in enumerate(cases):
-            done.append(_evaluated(case, card, worst.offer, _within(report, number, len(cases)), (device, threshold)))
+            told = _within(report, number, len(cases))
+            done.append(_evaluated(case, card, networks, worst.offer, told, threshold))
         report("evaluate", _PARTS * len(cases), _PARTS * len(cases))
         failed = [case for case in done if case.error is not None]
         if len(failed) == len(cases):
@@ -131,12 +134,12 @@ def _within(report: Progress, number: int, count: int) -> Progress:
 def _evaluated(
     case: Case,
     card: ModelCard,
+    networks: Mapping[str, Backend],
     offer: Callable[[str, SegmentationResult, Volume, Sequence[LabelScore]], None],
     progress: Progress,
-    how: tuple[str, float | None],
+    threshold: float | None,
 ) -> CaseScore:
     """One case, whatever is wrong with it; only a cancel gets through."""
-    device, threshold = how
     try:
         progress("read", 0, 1)
         if case.lesion is None:
@@ -144,7 +147,7 @@ def _evaluated(
         truth = read_image(case.lesion).volume
         inputs = _truth_grid_first({role: case.images[role] for role in card.roles if role in case.images}, truth)
         begun = time.perf_counter()
-        result = segment(inputs, str(card.folder), device, progress, threshold=threshold)
+        result = segment(inputs, str(card.folder), progress=progress, threshold=threshold, networks=networks)
         seconds = time.perf_counter() - begun
         check_truth(truth, result.labels)
         scores = tuple(

@@ -18,8 +18,9 @@ from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.calibrate import KnownCase, as_card_keys, as_sentences, calibrate
 from StrokeSegLib.training.card import build_card, card_text
 from StrokeSegLib.training.checkpoint import CHECKPOINT, read_checkpoint
-from StrokeSegLib.training.graph import GRAPH, WEIGHTS, check_graph, write_graph, write_weights
+from StrokeSegLib.training.graph import GRAPH, WEIGHTS, check_graph, write_graph, write_same_graph, write_weights
 from StrokeSegLib.training.run_folder import RUN, read_run
+from StrokeSegLib.training.selection import kept_weights, members, validation_iou
 
 __all__ = ["GRAPH", "WEIGHTS", "check_graph", "export_run", "is_run", "write_graph", "write_weights"]
 
@@ -44,6 +45,9 @@ def export_run(
 ) -> ModelCard:
     """Writes the model folder of a run, which ``strokeseg segment --model DIR`` takes.
 
+    The weights are those of the best validation where there was one, else the last; the networks of three planes are
+    the best that the paper's ensemble has room for. The card and the README say which.
+
     Each graph is run beside its network before the folder appears.
 
     Args:
@@ -63,16 +67,20 @@ def export_run(
     names = [name for name in record["networks"] if (run / name / CHECKPOINT).is_file()]
     if not names:
         raise InputError(f"{run} holds no trained network yet; go on with strokeseg train --resume --out {run}")
+    names, how = _chosen(run, names)
     refuse_existing(out, force=force)
     model_id = re.sub("[^a-z0-9-]+", "-", out.resolve().name.lower()) if model_id is None else model_id
     first = _shared_settings(run, names)
     card = build_card(SYSTEMS[record["system"]], record, first, (), model_id)
+    card["training"] |= how
+    record["notes"] = [*record["notes"], *_sentences(how)]
     cases = list(calibration)  # what is wrong with them is told before the work begins
     with staged_results(out, force=True) as folder:
         for number, name in enumerate(names):
             tell("export", number, len(names))
-            checkpoint = read_checkpoint(run / name / CHECKPOINT)
-            card["networks"].append(_write_network(name, checkpoint, folder, alone=len(names) == 1))
+            checkpoint = read_checkpoint(kept_weights(run, name))
+            graph = folder / card["networks"][0]["graph"] if number else None
+            card["networks"].append(_write_network(name, checkpoint, folder, alone=len(names) == 1, first=graph))
         tell("export", len(names), len(names))
         _write_card(folder, card)
         measured: tuple[str, ...] = ()
@@ -87,6 +95,32 @@ def export_run(
     return load_card(out)
 
 
+def _chosen(run: Path, names: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The networks of a run that become the model, and what its card says of the choice."""
+    scores = {name: validation_iou(run, name) for name in names}
+    chosen = members(names, scores)
+    known = {name: score for name in chosen if (score := scores[name]) is not None}
+    how: dict[str, Any] = {"checkpoint": "mixed" if known else "last"}
+    if len(known) == len(chosen):
+        how["checkpoint"] = "best"
+    if len(chosen) < len(names):
+        how["trained_networks"] = len(names)
+    if known:
+        how["validation_iou"] = {name: round(score, 4) for name, score in known.items()}
+    return chosen, how
+
+
+def _sentences(how: dict[str, Any]) -> list[str]:
+    """The same for people."""
+    sentences = []
+    if "trained_networks" in how:
+        best = f"the {len(how['validation_iou'])} with the best validation IoU of {how['trained_networks']}"
+        sentences.append(f"of the networks trained, {best} are in this model")
+    for name, iou in how.get("validation_iou", {}).items():
+        sentences.append(f"{name}: the weights with the best validation IoU, {iou:.3f}")
+    return sentences
+
+
 def refuse_existing(out: Path, *, force: bool, name: str = CARD) -> None:
     """Refuses a folder that holds what is to be written.
 
@@ -97,13 +131,19 @@ def refuse_existing(out: Path, *, force: bool, name: str = CARD) -> None:
         raise InputError(f"{out} already holds {name}; choose another folder, or replace it with --force")
 
 
-def _write_network(name: str, checkpoint: dict[str, Any], folder: Path, *, alone: bool) -> dict[str, str]:
+def _write_network(
+    name: str, checkpoint: dict[str, Any], folder: Path, *, alone: bool, first: Path | None
+) -> dict[str, str]:
+    """Its entry of the card. All networks of a run are built alike, so tracing the first one's graph is enough."""
     net = build_network(checkpoint["network"], checkpoint["network_settings"])
     net.load_state_dict(checkpoint["average"] or checkpoint["net"])
     in_channels = int(checkpoint["network_settings"]["in_channels"])
     graph, weights = (GRAPH, WEIGHTS) if alone else (f"{name}.onnx", f"{name}.safetensors")
     digest = write_weights(net.eval(), folder, weights)
-    write_graph(net, in_channels, folder, graph=graph, weights=weights)
+    if first is None:
+        write_graph(net, in_channels, folder, graph=graph, weights=weights)
+    else:
+        write_same_graph(first, folder, graph=graph, weights=weights)
     check_graph(net, in_channels, folder, graph=graph, weights=weights)
     return {"name": name, "graph": graph, "weights": weights, "sha256": digest}
 

@@ -78,11 +78,37 @@ def write_graph(net: nn.Module, in_channels: int, folder: Path, *, graph: str = 
     (folder / graph).write_bytes(model.SerializeToString())
 
 
+def write_same_graph(first: Path, folder: Path, *, graph: str, weights: str) -> None:
+    """Writes the graph of a network built like one whose graph is there, without tracing it again.
+
+    Only the place of the weights differs.
+
+    Args:
+        first: The other network's graph.
+        folder: Where this network's weights were written before.
+        graph, weights: File names in ``folder``.
+    """
+    model = onnx.load(first, load_external_data=False)
+    offsets = _safetensors_offsets(folder / weights)
+    tensors = []
+    for tensor in model.graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            dtype, shape, start, length = offsets[tensor.name.removesuffix(".fp16")]
+            if list(tensor.dims) != shape:
+                raise ValueError(f"{tensor.name} has shape {list(tensor.dims)} in the graph and {shape} in the weights")
+            tensors.append(_external(tensor.name, dtype, shape, (weights, start, length)))
+        else:
+            tensors.append(tensor)
+    _replace(model.graph.initializer, tensors)
+    (folder / graph).write_bytes(model.SerializeToString())
+
+
 def _traced(net: nn.Module, in_channels: int) -> onnx.ModelProto:
     """The ONNX model with unfolded weights under their torch names.
 
-    Only the batch is traced as free: free sizes in space make symbolic arithmetic of minutes, and no operation of the
-    networks holds a size in space. So these are freed behind the trace, and ``check_graph`` shows that it may be.
+    No size is traced as free: that makes symbolic arithmetic of seconds for the batch and of minutes in space, and no
+    operation of the networks holds such a size. So these are freed behind the trace, and ``check_graph`` shows that
+    they may be.
     """
     axes, divisor = _input_axes(net)
     example = torch.zeros(2, in_channels, *[2 * divisor] * axes)
@@ -90,7 +116,6 @@ def _traced(net: nn.Module, in_channels: int) -> onnx.ModelProto:
         net.eval(),
         (example,),
         dynamo=True,
-        dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
         opset_version=OPSET,
         optimize=False,
         verbose=False,
@@ -101,7 +126,9 @@ def _traced(net: nn.Module, in_channels: int) -> onnx.ModelProto:
         program.save(Path(folder) / GRAPH)
         model = onnx.load(Path(folder) / GRAPH)
     for value in (*model.graph.input, *model.graph.output):
-        for axis, dim in enumerate(value.type.tensor_type.shape.dim[2:]):
+        batch, _, *space = value.type.tensor_type.shape.dim
+        batch.dim_param = "batch"
+        for axis, dim in enumerate(space):
             dim.dim_param = f"size_{axis}"
     return model
 

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from threading import Event
 
 import torch
-from torch import Tensor, nn
 
 from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.networks import build_network
-from StrokeSegLib.training.checkpoint import CHECKPOINT, State, copied_average, read_checkpoint, update_average
+from StrokeSegLib.systems import SYSTEMS
+from StrokeSegLib.training.checkpoint import CHECKPOINT, State, copied_average, read_checkpoint
+from StrokeSegLib.training.counted import count_prepare_settings, with_prepare_settings
 from StrokeSegLib.training.curves import CURVES, draw_curves
 from StrokeSegLib.training.data import Data, check_data, describe, opened
 from StrokeSegLib.training.distributed import Group, process_group
-from StrokeSegLib.training.forward import compiled_or_not, memory_format, on_device, usable_precision
+from StrokeSegLib.training.forward import memory_format
 from StrokeSegLib.training.initial import load_initial_weights
 from StrokeSegLib.training.logs import RunLog, read_log
 from StrokeSegLib.training.presets import Preset
 from StrokeSegLib.training.recipes import Plan, Recipe, recipe_for
-from StrokeSegLib.training.run_folder import BAD_BATCH, note, open_run, write_json
+from StrokeSegLib.training.run_folder import note, note_counted, open_run, read_run
+from StrokeSegLib.training.selection import Keeper
 from StrokeSegLib.training.source import Batch, Cases, Source
+from StrokeSegLib.training.steps import Steps
 from StrokeSegLib.training.stopping import stopper
+from StrokeSegLib.training.validation import check_validation, validation_cases
 
 #: Seconds between checkpoints, and steps between rows of the log.
 CHECKPOINT_EVERY_S, LOG_EVERY = 120.0, 50
@@ -50,8 +54,9 @@ def train(
 
     Args:
         preset: From ``find_preset``, perhaps through ``with_settings``.
-        data: Cases of a table (those of split ``train`` or none), or generated images.
-        out: Run folder: run.json, log.csv, tensorboard/, curves.png, and a folder with checkpoint.pt a network.
+        data: Cases of a table (those of split ``train`` or none; those of split ``val`` validate), or generated images.
+        out: Run folder: run.json, log.csv, tensorboard/, curves.png, and for each network a folder with checkpoint.pt
+            and, where it was validated, best.pt.
         resume: Go on with the run that is there, if there is one.
         init: A model's id or folder, or a run's checkpoint.pt, whose weights the training begins with.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
@@ -72,8 +77,14 @@ def train(
         group.share(preset.batch_size)
         if group.first:
             check_data(data, recipe)
+            if preset.validate_every:
+                check_validation(data, SYSTEMS[preset.system], recipe.prepare_settings)
             open_run(out, preset, describe(data), resume=resume, init=init)
+            if not read_run(out)["counted"]:
+                note_counted(out, count_prepare_settings(recipe, data, tell))
         group.smallest(0)  # the others wait until the folder is there
+        recipe = with_prepare_settings(recipe, read_run(out)["counted"])
+        keeper = Keeper(preset, validation_cases(data), list(SYSTEMS[preset.system].labels), out)
         for number, plan in enumerate(recipe.plans):
             done = number * preset.steps
 
@@ -83,159 +94,128 @@ def train(
                 elif group.first:
                     tell(stage, now, total)
 
-            step = _step_of(out / plan.name / CHECKPOINT)
-            if step >= preset.steps:
+            step, validated = _reached(out / plan.name / CHECKPOINT)
+            if step >= preset.steps and not keeper.due(step, validated):
                 continue
             cache = out / "cache" if cache_dir is None else cache_dir
             with opened(data, recipe, plan, group, step=step, cache_dir=cache, progress=told) as (source, cases):
-                _fit(recipe, plan, source, cases, group, out, init, told)
+                _fit(_Job(recipe, plan, keeper, group, out, init, told), source, cases)
         if group.first:
             draw_curves(read_log(out), out / CURVES, f"{preset.system}, {preset.name} preset")
     return out
 
 
-def _fit(
-    recipe: Recipe,
-    plan: Plan,
-    source: Source,
-    cases: Cases,
-    group: Group,
-    run: Path,
-    init: str | None,
-    tell: Progress,
-) -> None:
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One network of a run to be trained."""
+
+    recipe: Recipe
+    plan: Plan
+    keeper: Keeper
+    group: Group
+    run: Path
+    init: str | None
+    tell: Progress
+
+    @property
+    def path(self) -> Path:
+        """Of its checkpoint."""
+        return self.run / self.plan.name / CHECKPOINT
+
+
+def _fit(job: _Job, source: Source, cases: Cases) -> None:
     """Trains one network to its last step."""
-    preset, path = recipe.preset, run / plan.name / CHECKPOINT
+    preset, group, plan = job.recipe.preset, job.group, job.plan
     share = group.share(preset.batch_size)
     sample = source.batch(0, range(1))
-    state, notes = _begin(recipe, plan, sample, cases, group, path, init)
-    forward, why = compiled_or_not(state.net, preset.compile, sample, group.device)
-    precision, instead = usable_precision(state.net, PRECISIONS[preset.precision], sample, group.device)
-    steps = _Steps(recipe, plan, state, group, forward, precision, run)
-    log = RunLog(run, plan.name, state.step) if group.first else None
+    state, notes = _begin(job, sample, cases)
+    steps = Steps(job.recipe, plan, state, group, PRECISIONS[preset.precision], job.run)
+    log = RunLog(job.run, plan.name, state.step) if group.first else None
     if group.first:
         weights = sum(p.numel() for p in state.net.parameters())
-        note(run, plan.name, {"weights": weights, **state.facts}, [*notes, *why, *instead])
-    saved = time.monotonic()
+        note(job.run, plan.name, {"weights": weights, **state.facts}, [*notes, *job.keeper.notes])
     with stopper() as stopped, ThreadPoolExecutor(1) as reader:
+        watch = _Watch(job, state, steps, log, stopped)
+        if job.keeper.due(state.step, state.validated):  # it was stopped before it could
+            watch.look()
         following = reader.submit(source.batch, state.step, share)
         while state.step < preset.steps:
             batch = following.result()
             following = reader.submit(source.batch, state.step + 1, share)  # read while this one trains
             steps.take(batch)
-            last = state.step == preset.steps
-            if state.step % LOG_EVERY == 0 or last:
-                values = steps.means()
-                if log is not None:
-                    log.write(state.step, values)
-            (go_on,) = group.smallest(0 if stopped.is_set() else 1)
-            if group.first and (last or not go_on or time.monotonic() - saved > CHECKPOINT_EVERY_S):
-                state.save(path)
-                saved = time.monotonic()
-            if not go_on:
-                raise KeyboardInterrupt
-            _tell(tell, state, preset.steps, path)
+            watch.after_step()
     if log is not None:
         log.close()
 
 
-def _tell(tell: Progress, state: State, steps: int, path: Path) -> None:
-    """Tells the progress; an answer that cancels leaves a checkpoint."""
-    try:
-        tell("train", state.step, steps)
-    except BaseException:
-        state.save(path)
-        raise
+class _Watch:
+    """What happens between steps: the log, validation, checkpoints, progress and stopping."""
 
+    def __init__(self, job: _Job, state: State, steps: Steps, log: RunLog | None, stopped: Event) -> None:
+        self._job, self._state, self._steps, self._log, self._stopped = job, state, steps, log, stopped
+        self._saved = time.monotonic()
 
-class _Steps:
-    """Takes optimizer steps and sums up what the log wants to know."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        plan: Plan,
-        state: State,
-        group: Group,
-        forward: Any,
-        precision: torch.dtype,
-        run: Path,
-    ) -> None:
-        self.recipe, self.plan, self.state, self.group, self.run = recipe, plan, state, group, run
-        self.forward, self.precision = forward, precision
-        self._begin_sums()
-
-    def _begin_sums(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.count, self.started = 0, time.monotonic()
-
-    def take(self, batch: Batch) -> None:
-        """One step.
+    def after_step(self) -> None:
+        """Logs, validates, saves and tells what is due.
 
         Raises:
-            InputError: The loss or the gradient is NaN or infinite; nothing was learned from this batch.
+            KeyboardInterrupt: It was asked to stop; a checkpoint of this step is there.
         """
-        recipe, state, group = self.recipe, self.state, self.group
-        # Dropout depends on the step, not on what came before: a resumed run draws the same.
-        torch.manual_seed((self.plan.seed * 1_000_003 + state.step) * 4096 + group.rank)
-        recipe.set_phase(state.net, state.step)
-        for each in state.optimizer.param_groups:
-            each["lr"] = recipe.learning_rate(state.step) * each.get("rate_factor", 1.0)
-        x, y = on_device(batch, group.device)
-        with torch.autocast(group.device.type, self.precision, enabled=self.precision != torch.float32):
-            logits = self.forward(x)
-        terms = recipe.loss(logits, y, state.facts)
-        loss = torch.stack(list(terms.values())).sum()
-        state.optimizer.zero_grad(set_to_none=True)
-        state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        group.average_gradients(state.net.parameters())
-        state.scaler.unscale_(state.optimizer)
-        norm = nn.utils.clip_grad_norm_(state.net.parameters(), recipe.gradient_clip or math.inf)
-        self._refuse_bad(batch, loss, norm)
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        state.step += 1
-        if state.average is not None:
-            update_average(state.average, state.net, recipe.ema, state.step)
-        self._add({"loss": loss, **terms, "gradient_norm": norm})
+        job, state, last = self._job, self._state, self._state.step >= self._job.recipe.preset.steps
+        due = job.keeper.due(state.step, state.validated)
+        if state.step % LOG_EVERY == 0 or last or due:
+            values = self._steps.means()
+            if self._log is not None:
+                self._log.write(state.step, {**values, **job.keeper.columns})
+        if due:
+            self.look()
+        go_on = self._go_on()
+        if job.group.first and not due and (last or not go_on or time.monotonic() - self._saved > CHECKPOINT_EVERY_S):
+            self._save()
+        if not go_on:
+            raise KeyboardInterrupt
+        try:
+            job.tell("train", state.step, job.recipe.preset.steps)
+        except BaseException:
+            state.save(job.path)
+            raise
 
-    def means(self) -> dict[str, float]:
-        """Means since the last call, over all processes; and what is true now."""
-        means = self.group.mean(torch.stack(list(self.sums.values())) / self.count)
-        values = dict(zip(self.sums, means.tolist(), strict=True))
-        values |= self.recipe.monitor(self.state.net)
-        values["learning_rate"] = self.recipe.learning_rate(self.state.step - 1)
-        values["seconds_per_step"] = (time.monotonic() - self.started) / self.count
-        self._begin_sums()
-        return values
+    def look(self) -> None:
+        """Validates on the first process; what ends it early leaves a checkpoint from which it is begun again.
 
-    def _add(self, values: dict[str, Tensor]) -> None:
-        for name, value in values.items():
-            detached = value.detach().float()
-            self.sums[name] = self.sums[name] + detached if name in self.sums else detached
-        self.count += 1
+        Raises:
+            KeyboardInterrupt: It was asked to stop.
+        """
+        job, state = self._job, self._state
+        if self._log is not None:
+            self._save()
+            try:
+                self._log.fill(state.step, job.keeper.look(state, job.group.device, self._unless_stopped))
+                self._save()
+            except KeyboardInterrupt:
+                self._stopped.set()
+        if not self._go_on():  # the others wait here
+            raise KeyboardInterrupt
+        self._steps.started = time.monotonic()  # validation does not count as time of the next steps
 
-    def _refuse_bad(self, batch: Batch, loss: Tensor, norm: Tensor) -> None:
-        # fp16's scaled gradients overflow now and then; the scaler leaves such a step out and scales less.
-        good = torch.isfinite(loss) & (torch.isfinite(norm) | self.state.scaler.is_enabled())
-        group, step = self.group, self.state.step
-        (guilty,) = group.smallest(group.world if bool(good) else group.rank)
-        if guilty == group.world:
-            return
-        if guilty == group.rank:
-            facts = {"network": self.plan.name, "step": step, "loss": str(loss.item()), "cases": list(batch.names)}
-            write_json(self.run / BAD_BATCH, facts)
-        raise InputError(
-            f"loss or gradient of {self.plan.name} is not finite at step {step}; the batch's cases are listed in "
-            f"{self.run / BAD_BATCH}; check these, or train with a lower learning_rate or precision=fp32"
-        )
+    def _unless_stopped(self, stage: str, done: int, total: int) -> None:
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
+        self._job.tell(stage, done, total)
+
+    def _go_on(self) -> bool:
+        (go_on,) = self._job.group.smallest(0 if self._stopped.is_set() else 1)
+        return bool(go_on)
+
+    def _save(self) -> None:
+        self._state.save(self._job.path)
+        self._saved = time.monotonic()
 
 
-def _begin(
-    recipe: Recipe, plan: Plan, sample: Batch, cases: Cases, group: Group, path: Path, init: str | None
-) -> tuple[State, list[str]]:
+def _begin(job: _Job, sample: Batch, cases: Cases) -> tuple[State, list[str]]:
     """The network, its optimizer and everything the export needs to know, new or from the checkpoint; and notes."""
-    preset, device = recipe.preset, group.device
+    recipe, plan, path, init = job.recipe, job.plan, job.path, job.init
+    preset, device = recipe.preset, job.group.device
     if preset.precision == "fp16" and device.type == "mps":
         raise InputError("precision fp16 is not for mps; use precision=bf16 or fp32")
     settings = recipe.network_settings(sample.x.shape[1], sample.y.shape[1])
@@ -251,7 +231,7 @@ def _begin(
     net.to(device=device, memory_format=memory_format(sample.x.ndim))  # type: ignore[call-overload]
     facts = recipe.count_facts(cases)
     if facts:
-        shared = group.mean(torch.tensor(list(facts.values()), dtype=torch.float32, device=device))
+        shared = job.group.mean(torch.tensor(list(facts.values()), dtype=torch.float32, device=device))
         facts = dict(zip(facts, shared.tolist(), strict=True))
     state = State(
         net=net,
@@ -274,8 +254,12 @@ def _begin(
     return state, notes
 
 
-def _step_of(path: Path) -> int:
-    return int(read_checkpoint(path)["step"]) if path.exists() else 0
+def _reached(path: Path) -> tuple[int, int]:
+    """Steps that a checkpoint has behind it, and those at its latest validation."""
+    if not path.exists():
+        return 0, 0
+    content = read_checkpoint(path)
+    return int(content["step"]), int(content.get("validation", {}).get("step", 0))
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Full
 from typing import Any
@@ -21,12 +22,14 @@ from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.dataset import TrainingCase, prepare_case
 from StrokeSegLib.training.source import Batch, CaseIndex, Draw, draw_batch, index_of
 
-#: What is generated for a system.
+#: What is generated for a system; for mri, where more than diffusion is read, all sequences are (``modality_for``).
 MODALITY = {"ct-perfusion": "ctp", "mri": "dwi", "noncontrast-ct": "ct", "three-projection": "ct"}
 #: Cases that training waits for before its first step, or all of a smaller pool.
 FIRST_CASES = 24
 #: A scan of the neck, say, shows less brain than this and is not kept, voxels.
 SMALLEST_BRAIN = 100
+#: So many cases refused one after the other are no bad luck but images that the system cannot read.
+REFUSED_IN_A_ROW = 50
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,14 @@ class SynthSource:
     anatomy: Path | None = None
     lesions: Path | None = None
     processes: int = 1
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a background process ended: each case was refused, or an error of the program."""
+
+    reason: str
+    refused: bool
 
 
 class Pool:
@@ -121,6 +132,7 @@ class Pool:
         """Takes in what is ready; waits until at least ``wait_for`` cases have been made in all.
 
         Raises:
+            InputError: A process had so many cases refused in a row that no other can be hoped for.
             RuntimeError: A background process died.
         """
         while True:
@@ -132,8 +144,13 @@ class Pool:
                 if not any(worker.is_alive() for worker in self._workers):
                     raise RuntimeError("the processes that generate cases have ended") from None
                 continue
-            if isinstance(made, str):
-                raise RuntimeError(f"a process that generates cases failed: {made}")
+            if isinstance(made, _Failure):
+                if made.refused:
+                    raise InputError(
+                        f"{REFUSED_IN_A_ROW} generated cases in a row could not be prepared (the last one: "
+                        f"{made.reason}); give other heads or other settings"
+                    )
+                raise RuntimeError(f"a process that generates cases failed: {made.reason}")
             self.add(made)
 
 
@@ -149,10 +166,25 @@ class PoolSource:
         return draw_batch(self._pool, self._draw, self._seed, step, samples)
 
 
-def generated_case(heads: Heads, system: str, rng: np.random.Generator) -> SyntheticCase:
-    """One generated case for a system."""
+def modality_for(system: str, prepare_settings: Mapping[str, Any]) -> str:
+    """What is to be generated, so that all that a preparation with these settings reads is there."""
+    read = {role for roles in SYSTEMS[system].inputs_for(prepare_settings) for role in roles}
+    return "mri" if system == "mri" and read - {"dwi", "adc"} else MODALITY[system]
+
+
+def generated_case(
+    heads: Heads, system: str, rng: np.random.Generator, prepare_settings: Mapping[str, Any] | None = None
+) -> SyntheticCase:
+    """One generated case for a system and the settings of its preparation; true is what its images show."""
+    settings = prepare_settings or {}
     head, library, _ = heads.draw(rng)
-    return find_maker(MODALITY[system])(rng, head, library, None)
+    modality = modality_for(system, settings)
+    case = find_maker(modality)(rng, head, library, None)
+    if modality != "mri" or case.visible_on is None:
+        return case
+    shown = [case.visible_on[role] for roles in SYSTEMS[system].inputs_for(settings) for role in roles]
+    seen = np.logical_or.reduce(shown)
+    return replace(case, truth=case.truth.with_array(np.where(seen, case.truth.array, 0).astype(np.uint8)))
 
 
 def load_heads(data: SynthSource) -> Heads:
@@ -172,25 +204,29 @@ def _fill(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     queue.cancel_join_thread()
     rng = np.random.default_rng(seed)
-    count = 0
+    count = refused = 0
     while os.getppid() == parent:
         try:
-            case = generated_case(heads, system, rng)
+            case = generated_case(heads, system, rng, prepare_settings)
             made: Any = prepare_case(
                 f"generated-{seed[-1]}-{count}", SYSTEMS[system], case.images, case.truth, prepare_settings
             )
             count += 1
             if np.count_nonzero(made.brain) < SMALLEST_BRAIN:
+                raise InputError(f"it shows fewer than {SMALLEST_BRAIN} voxels of brain")
+            refused = 0
+        except InputError as error:  # too little brain in view, as in a scan of the neck
+            refused += 1
+            if refused < REFUSED_IN_A_ROW:
                 continue
-        except InputError:
-            continue  # too little brain in view, as in a scan of the neck
+            made = _Failure(str(error), refused=True)
         except Exception as error:
-            made = f"{type(error).__name__}: {error}"
+            made = _Failure(f"{type(error).__name__}: {error}", refused=False)
         while os.getppid() == parent:
             try:
                 queue.put(made, timeout=2)
                 break
             except Full:
                 continue
-        if isinstance(made, str):
-            return
+        while isinstance(made, _Failure) and os.getppid() == parent:
+            time.sleep(0.2)  # what is under way in the queue would be lost with the process; the parent ends it

@@ -18,7 +18,7 @@ RUN, BAD_BATCH = "run.json", "bad_batch.json"
 #: Packages whose versions are recorded.
 PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK")
 #: Keys that a resumed run may change.
-MAY_CHANGE = ("steps", "compile", "pool_size")
+MAY_CHANGE = ("steps", "pool_size")
 
 
 def open_run(out: Path, preset: Preset, data: dict[str, Any], *, resume: bool, init: str | None) -> None:
@@ -42,13 +42,14 @@ def open_run(out: Path, preset: Preset, data: dict[str, Any], *, resume: bool, i
         "init": init,
         "networks": {},
         "notes": [],
+        "counted": {},
         "versions": {"strokeseg": __version__, "python": platform.python_version(), **_versions()},
         "git_revision": git_revision(),
         "platform": f"{platform.system()} {platform.machine()}",
     }
     if (out / RUN).is_file():
         old = read_run(out)
-        record["networks"], record["notes"] = old["networks"], old["notes"]
+        record |= {key: old[key] for key in ("networks", "notes", "counted") if key in old}
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / RUN, record)
 
@@ -67,10 +68,17 @@ def read_run(run: Path) -> dict[str, Any]:
 
 
 def note(run: Path, network: str, facts: dict[str, Any], notes: list[str]) -> None:
-    """Records what became known of a network when its training began."""
+    """Records what became known of a network; what was known stays."""
     record = read_run(run)
-    record["networks"][network] = facts
+    record["networks"][network] = {**record["networks"].get(network, {}), **facts}
     record["notes"] = [*record["notes"], *(n for n in notes if n not in record["notes"])]
+    write_json(run / RUN, record)
+
+
+def note_counted(run: Path, settings: dict[str, Any]) -> None:
+    """Records the prepare settings that were counted on the training images; a resumed run takes these."""
+    record = read_run(run)
+    record["counted"] = settings
     write_json(run / RUN, record)
 
 
@@ -97,7 +105,8 @@ def git_revision() -> str | None:
 def _check_same(out: Path, preset: Preset) -> None:
     record = read_run(out)
     old, new = record["settings"], preset.as_dict()
-    differ = [key for key in new if old.get(key) != new[key] and key not in (*MAY_CHANGE, "name")]
+    # A key that the run's version did not have yet had no effect then.
+    differ = [key for key in new if key in old and old[key] != new[key] and key not in (*MAY_CHANGE, "name")]
     if record["system"] != preset.system or differ:
         was = ", ".join(f"{key} {old.get(key)} instead of {new[key]}" for key in differ) or record["system"]
         raise InputError(

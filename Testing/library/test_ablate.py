@@ -123,22 +123,29 @@ def test_rows_that_are_not_run_are_listed_with_the_reason_beside_the_papers_numb
 
 
 @pytest.mark.slow
-def test_two_rows_from_images_to_the_table(tmp_path: Path) -> None:
+def test_rows_from_ten_patients_to_the_table(tmp_path: Path) -> None:
+    """One row of its own, and two that share their networks."""
     torch.set_num_threads(1)
-    cases = ct_cases(tmp_path, [1, 1, 1, 1])
-    out, words = tmp_path / "out", ["steps=2", "batch_size=1", "width=0.125", "patch=16,16,16"]
+    cases = ct_cases(tmp_path, [1] * 10)
+    out, words = tmp_path / "out", ["steps=2", "batch_size=1", "width=0.125", "patch=16,32,32"]
     told: list[str] = []
-    options = {"rows": ["overlap-25", "overlap-50"], "words": words, "folds": 2, "device": "cpu"}
+    options = {"rows": ["sampler", "overlap-25", "overlap-50"], "words": words, "folds": 2, "device": "cpu"}
     result = ablate("noncontrast-ct", cases, out, **options)
-    assert [folder.name for folder in (out / "trained").iterdir()] == ["full"]
+    assert sorted(folder.name for folder in (out / "trained").iterdir()) == ["full", "sampler"]
+    for key, residual in (("full", True), ("sampler", False)):
+        for fold in (1, 2):
+            run = json.loads((out / "trained" / key / f"fold-{fold}" / "run" / "run.json").read_text(encoding="utf-8"))
+            assert run["settings"]["residual"] is residual
+            assert (run["settings"]["steps"], run["data"]["cases"]) == (2, 5)
     for percent in (25, 50):
         for fold in (1, 2):
             row = out / "rows" / f"overlap-{percent}"
             card = json.loads((row / f"fold-{fold}-model" / "model.json").read_text(encoding="utf-8"))
             assert card["inference_settings"]["overlap"] == percent / 100
             summary = json.loads((row / f"fold-{fold}" / "summary.json").read_text(encoding="utf-8"))
-            assert summary["data"]["cases"] == 2
-    (first, second) = result["rows"]
+            assert summary["data"]["cases"] == 5
+    (apart, first, second) = result["rows"]
+    assert apart["words"] != first["words"]
     assert len(first["ours"]["labels"]["ischemic lesion"]["dice"]["folds"]) == 2
     assert second["ours"]["seconds_per_case"]["mean"] > 0
     text = (out / "ablation.txt").read_text(encoding="utf-8")

@@ -21,14 +21,14 @@ from StrokeSegLib.training.crossval import cross_validate, over_folds
 from StrokeSegLib.training.presets import find_preset, with_settings
 from StrokeSegLib.training.tables import THEIRS
 
-TINY = ["steps=2", "batch_size=1", "width=0.125", "patch=16,16,16"]
+TINY = ["steps=2", "batch_size=1", "width=0.125", "patch=16,32,32"]
 PRESET = with_settings(find_preset("noncontrast-ct", "paper"), TINY)
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
-    """Four patients, one of them healthy."""
-    return ct_cases(tmp_path_factory.mktemp("cases"), [1, 1, 1, 0])
+    """Ten patients, two of them healthy."""
+    return ct_cases(tmp_path_factory.mktemp("cases"), [1] * 8 + [0] * 2)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_result_is_mean_and_sd_over_the_folds(done) -> None:
     out, result = done
     of_folds = [read(out / f"fold-{n}" / "evaluation" / "summary.json")["labels"][0] for n in (1, 2)]
     dices = [label["lesion_bearing"]["dice"]["mean"] for label in of_folds]
-    assert sum(label["lesion_bearing"]["dice"]["count"] for label in of_folds) == 3
+    assert sum(label["lesion_bearing"]["dice"]["count"] for label in of_folds) == 8
     found = result["labels"]["ischemic lesion"]["dice"]
     assert found["folds"] == dices
     assert found["mean"] == pytest.approx(sum(dices) / 2)
@@ -98,8 +98,8 @@ def test_what_was_begun_with_other_settings_is_not_gone_on_with(cases: list[Case
 
 
 def test_too_many_folds_are_refused_and_nothing_is_written(cases: list[Case], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="4 patients can not be split 5 ways"):
-        cross_validate(PRESET, cases, tmp_path / "out", folds=5)
+    with pytest.raises(InputError, match="10 patients can not be split 11 ways"):
+        cross_validate(PRESET, cases, tmp_path / "out", folds=11)
     assert list(tmp_path.iterdir()) == []
 
 

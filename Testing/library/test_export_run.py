@@ -62,7 +62,7 @@ def valid(folder: Path) -> dict[str, Any]:
 def test_the_card_says_where_the_model_comes_from(mri_model: Path) -> None:
     content = valid(mri_model)
     assert content["id"] == "my-model"
-    assert content["training"] == {"preset": "bundled, modified", "seed": 1, "steps": 1}
+    assert content["training"] == {"preset": "bundled, modified", "seed": 1, "steps": 1, "checkpoint": "last"}
     assert [i["role"] for i in content["inputs"]] == ["dwi", "adc"]
     assert content["data_source"] == "3 prepared cases, images of the user's own"
     text = (mri_model / "README.md").read_text()

@@ -14,7 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from StrokeSegLib.networks import NETWORKS, build_network
-from StrokeSegLib.training.graph import GRAPH, WEIGHTS, build_like, check_graph, write_graph, write_weights
+from StrokeSegLib.training.graph import (
+    GRAPH,
+    WEIGHTS,
+    build_like,
+    check_graph,
+    write_graph,
+    write_same_graph,
+    write_weights,
+)
 
 slow = pytest.mark.slow
 #: (key, settings, input channels, size divisor, axes); resnet50-unet is in test_export.
@@ -103,6 +111,26 @@ def test_a_graph_that_differs_from_its_network_is_told(tmp_path: Path) -> None:
     (tmp_path / GRAPH).write_bytes(onnx_model.SerializeToString())
     with pytest.raises(RuntimeError, match="differ by"):
         check_graph(net, 1, tmp_path)
+
+
+def test_networks_built_alike_share_a_graph_and_others_do_not(tmp_path: Path) -> None:
+    settings = {"channels": [8, 8], "squeeze_excite": "none", "norm": "none"}
+    first = as_trained("residual-se-unet3d", settings)
+    write_weights(first, tmp_path)
+    write_graph(first, 1, tmp_path)
+    second = as_trained("residual-se-unet3d", settings)
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.mul_(1.1)
+    write_weights(second, tmp_path, "2.safetensors")
+    write_same_graph(tmp_path / GRAPH, tmp_path, graph="2.onnx", weights="2.safetensors")
+    check_graph(second, 1, tmp_path, graph="2.onnx", weights="2.safetensors")
+    with pytest.raises(RuntimeError, match="differ by"):  # it is the second's, not the first's
+        check_graph(first, 1, tmp_path, graph="2.onnx", weights=WEIGHTS)
+    wider = as_trained("residual-se-unet3d", settings | {"channels": [16, 16]})
+    write_weights(wider, tmp_path, "3.safetensors")
+    with pytest.raises(ValueError, match="in the graph and"):
+        write_same_graph(tmp_path / GRAPH, tmp_path, graph="3.onnx", weights="3.safetensors")
 
 
 def test_the_bias_of_a_convolution_that_has_one_stays(tmp_path: Path) -> None:

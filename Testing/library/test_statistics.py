@@ -176,3 +176,12 @@ def test_the_auc_counts_pairs_ties_half() -> None:
     assert roc_auc([1, 2], [False, False]) is None
     with pytest.raises(InputError, match="one truth a score"):
         roc_auc([1, 2], [True])
+
+
+def test_the_interval_of_a_mean_is_that_of_any_other_way_to_say_mean() -> None:
+    rng = np.random.default_rng(3)
+    values, patients = rng.normal(size=9), ["a", "b", "b", "c", "c", "c", "d", "e", "e"]
+    quick = bootstrap_ci(values, patients)
+    plain = bootstrap_ci(values, patients, statistic=lambda drawn: drawn.sum() / drawn.size)
+    assert (quick.low, quick.high) == pytest.approx((plain.low, plain.high))
+    assert quick.low < quick.high

@@ -8,14 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from head_phantoms import ct_cases
 from training_phantoms import tiny_cases, tiny_preset
 
+from StrokeSegLib.case_table import Case, write_case_table
 from StrokeSegLib.training.checkpoint import CHECKPOINT, read_checkpoint
+from StrokeSegLib.training.logs import read_log
 from StrokeSegLib.training.loop import train
 
 CHILD = Path(__file__).with_name("training_phantoms.py")
@@ -48,10 +53,12 @@ def signal_after(process: subprocess.Popen[str], step: int, number: signal.Signa
     process.communicate(timeout=60)
 
 
-def train_here(run: Path, system: str, name: str, *words: str, resume: bool = False) -> dict[str, Any]:
+def train_here(
+    run: Path, system: str, name: str, *words: str, resume: bool = False, cases: Sequence[Case] = ()
+) -> dict[str, Any]:
     """Trains in this process, as a child would; the checkpoint."""
     torch.set_num_threads(1)
-    train(tiny_preset(system, name, *words), tiny_cases(system, name), run, resume=resume, device="cpu")
+    train(tiny_preset(system, name, *words), cases or tiny_cases(system, name), run, resume=resume, device="cpu")
     return read_checkpoint(run / "network" / CHECKPOINT)
 
 
@@ -76,29 +83,47 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, whole: d
     assert_same(train_here(run, *RUN, resume=True), whole)
 
 
-def test_sigterm_leaves_a_checkpoint_to_go_on_from(tmp_path: Path, whole: dict[str, Any]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_step_and_leaves_a_checkpoint(
+    number: signal.Signals, tmp_path: Path, whole: dict[str, Any]
+) -> None:
+    """Sent to this very process after the third step; the fourth is done and kept."""
     run = tmp_path / "run"
-    process = child(run, *RUN)
-    signal_after(process, 3, signal.SIGTERM)
-    assert process.returncode != 0
-    assert 3 <= read_checkpoint(run / "network" / CHECKPOINT)["step"] < 12
+
+    def send(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("train", 3):
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_preset(*RUN), tiny_cases(*RUN[:2]), run, device="cpu", progress=send)
+    assert read_checkpoint(run / "network" / CHECKPOINT)["step"] == 4
     assert_same(train_here(run, *RUN, resume=True), whole)
 
 
 def test_two_processes_find_the_weights_of_one_with_twice_the_batch(tmp_path: Path) -> None:
-    """Instance normalization, no dropout, a loss that is a mean over samples: only rounding may differ."""
-    words = ("noncontrast-ct", "paper", "batch_size=4", "learning_rate=0.01", "steps=4")
+    """Instance normalization, no dropout, a loss that is a mean over samples: only rounding may differ.
+
+    The first process validates, the other waits.
+    """
+    cases = [replace(case, split="val" if n else "train") for n, case in enumerate(ct_cases(tmp_path, [1, 1]))]
+    write_case_table(cases, tmp_path / "cases.csv")
+    words = ("noncontrast-ct", "paper", "batch_size=4", "learning_rate=0.01", "steps=4", "validate_every=2")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    pair = [child(tmp_path / "two", *words, **group, RANK=n, LOCAL_RANK=n) for n in "01"]
+    table = f"table:{tmp_path / 'cases.csv'}"
+    pair = [child(tmp_path / "two", *words, table, **group, RANK=n, LOCAL_RANK=n) for n in "01"]
     finish(*pair)
     two = read_checkpoint(tmp_path / "two" / "network" / CHECKPOINT)["net"]
-    one = train_here(tmp_path / "one", *words)["net"]
-    half = train_here(tmp_path / "half", *words, "batch_size=2")["net"]
+    one = train_here(tmp_path / "one", *words, cases=cases)["net"]
+    half = train_here(tmp_path / "half", *words, "batch_size=2", cases=cases)["net"]
     for name, value in one.items():
         assert torch.allclose(two[name], value, atol=1e-4, rtol=0), name
     # The test can fail: half of the batch, which one of the two saw, leads elsewhere.
     assert max(float((half[name] - value).abs().max()) for name, value in one.items()) > 1e-2
     assert json.loads((tmp_path / "two" / "run.json").read_text())["settings"]["batch_size"] == 4
+    found, wanted = (read_log(tmp_path / run) for run in ("two", "one"))
+    assert [row["step"] for row in found if row["validation_iou"]] == ["2", "4"]
+    for a, b in zip(found, wanted, strict=True):
+        assert float(a["validation_iou"]) == pytest.approx(float(b["validation_iou"]), abs=0.01)

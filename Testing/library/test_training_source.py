@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from training_phantoms import TINY, tiny_cases, tiny_preset
 
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.augment import mirrored, quarter_turned, rescaled, turned_and_scaled
 from StrokeSegLib.training.crops import cut, near_window, slice_sample
-from StrokeSegLib.training.dataset import TrainingCase
-from StrokeSegLib.training.pool import Pool, PoolSource, SynthSource, load_heads
+from StrokeSegLib.training.dataset import TrainingCase, prepare_case
+from StrokeSegLib.training.pool import Pool, PoolSource, SynthSource, generated_case, load_heads, modality_for
 from StrokeSegLib.training.recipes import recipe_for
 from StrokeSegLib.training.recipes.three_projection import even_slice
 from StrokeSegLib.training.source import IndexedCases, TableSource, index_of
@@ -125,3 +127,42 @@ def test_background_processes_fill_the_pool() -> None:
     assert case.channels.shape[0] == 2
     assert case.channels.dtype == np.float16
     assert case.target.shape[1:] == case.brain.shape == case.channels.shape[1:]
+
+
+def test_cases_that_are_all_refused_end_the_wait_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("StrokeSegLib.training.pool.REFUSED_IN_A_ROW", 2)
+    wrong = {"mode": "diffusion", "no_such_setting": 1}
+    with (
+        Pool(load_heads(SynthSource()), "mri", wrong, size=2, processes=1, seed=3) as pool,
+        pytest.raises(InputError, match=r"2 generated cases in a row .* know no no_such_setting"),
+    ):
+        pool.refresh(wait_for=1)
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "modality"),
+    [
+        ("mri", "bundled", "dwi"),
+        ("mri", "paper", "mri"),
+        ("ct-perfusion", "paper", "ctp"),
+        ("noncontrast-ct", "paper", "ct"),
+        ("three-projection", "bundled", "ct"),
+    ],
+)
+def test_what_a_preset_reads_is_generated(system: str, name: str, modality: str) -> None:
+    assert modality_for(system, recipe_for(tiny_preset(system, name)).prepare_settings) == modality
+
+
+@pytest.mark.slow
+def test_only_what_the_read_sequence_shows_is_true() -> None:
+    """Seen on T1 is less than on all sequences together, and the published preset can prepare the case."""
+    heads = load_heads(SynthSource())
+    settings = recipe_for(tiny_preset("mri", "paper", "sequence=t1")).prepare_settings
+    everything = {"mode": "any"}
+    shown, whole = (
+        generated_case(heads, "mri", np.random.default_rng(4), each).truth.array for each in (settings, everything)
+    )
+    assert (shown <= whole).all()
+    assert shown.sum() < whole.sum()
+    made = generated_case(heads, "mri", np.random.default_rng(4), settings)
+    assert prepare_case("a", SYSTEMS["mri"], made.images, made.truth, settings).channels.shape[0] == 3

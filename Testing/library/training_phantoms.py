@@ -56,19 +56,25 @@ def _case(number: int, channels: int, shape: tuple[int, int, int], labels: int) 
 
 
 def main() -> None:
-    """``training_phantoms.py RUN SYSTEM PRESET KEY=VALUE ...``: trains with a checkpoint each step, as a child."""
+    """``training_phantoms.py RUN SYSTEM PRESET KEY=VALUE ...``: trains with a checkpoint each step, as a child.
+
+    A word ``table:PATH`` gives a case table in place of the prepared cases.
+    """
+    from StrokeSegLib.case_table import read_case_table
     from StrokeSegLib.training import loop
 
     torch.set_num_threads(1)
     loop.CHECKPOINT_EVERY_S = 0.0
     out, system, name, *words = sys.argv[1:]
     resume = "--resume" in words
-    preset = tiny_preset(system, name, *[w for w in words if w != "--resume"])
+    preset = tiny_preset(system, name, *[w for w in words if "=" in w])
+    tables = [read_case_table(Path(w.removeprefix("table:"))) for w in words if w.startswith("table:")]
 
     def tell(stage: str, done: int, total: int) -> None:
         print(stage, done, total, flush=True)
 
-    loop.train(preset, tiny_cases(system, name), Path(out), resume=resume, device="cpu", progress=tell)
+    data = tables[0] if tables else tiny_cases(system, name)
+    loop.train(preset, data, Path(out), resume=resume, device="cpu", progress=tell)
 
 
 if __name__ == "__main__":

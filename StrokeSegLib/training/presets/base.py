@@ -27,7 +27,8 @@ class Preset:
         precision: Of the network's arithmetic; losses and weights are float32 in all of them.
         seed: Of weights, data order, augmentation and dropout.
         pool_size: Generated cases kept in memory at once; read from a table, cases need no such number.
-        compile: Through torch.compile where a compiler is at hand.
+        validate_every: Steps between validations on the table's cases of split ``val``: the weights of the best one, by
+            mean patient-wise IoU, are exported. 0, or a table without such cases: none, and the last ones are.
     """
 
     system: str
@@ -39,10 +40,10 @@ class Preset:
     precision: Precision
     seed: int = 1
     pool_size: int = 100
-    compile: bool = False
+    validate_every: int = 0
 
     #: Whole numbers that may be 0; other counts are at least 1.
-    MAY_BE_ZERO: ClassVar[frozenset[str]] = frozenset({"seed", "frozen_steps", "warmup_steps"})
+    MAY_BE_ZERO: ClassVar[frozenset[str]] = frozenset({"seed", "frozen_steps", "warmup_steps", "validate_every"})
     #: Numbers that must be above 0; other fractional numbers are at least 0.
     ABOVE_ZERO: ClassVar[frozenset[str]] = frozenset(
         {"learning_rate", "width", "min_scale", "max_scale", "spacing_mm", "in_plane_mm"}
@@ -82,6 +83,7 @@ class Modern(Preset):
     """
 
     precision: Precision = "bf16"
+    validate_every: int = 500
     warmup_steps: int = 300
     weight_decay: float = 1e-2
     ema: float = 0.999

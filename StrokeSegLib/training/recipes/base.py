@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from StrokeSegLib.training.dataset import TrainingCase
 from StrokeSegLib.training.presets import Preset
 from StrokeSegLib.training.source import Cases, Draw
 
@@ -31,6 +32,19 @@ class Plan:
     draw: Draw
     seed: int
     prepare_settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Prepare settings that are counted on the training images.
+
+    Attributes:
+        raw: Prepare settings under which the cases are counted.
+        count: From these cases, the settings to train and to predict with; plain JSON values.
+    """
+
+    raw: dict[str, Any]
+    count: Callable[[Iterable[TrainingCase]], dict[str, Any]]
 
 
 def _train_all(net: nn.Module, step: int) -> None:
@@ -68,6 +82,7 @@ class Recipe:
         begin: Called with a new network; what the run's record should say of it.
         set_phase: Called before each step: which modules train.
         count_facts: Counted on the training cases once and stored with the weights.
+        counted: Further prepare settings that are counted on the training images before anything is prepared.
         monitor: Values of the network itself for the log, such as a penalty.
     """
 
@@ -86,3 +101,4 @@ class Recipe:
     set_phase: Callable[[nn.Module, int], None] = _train_all
     count_facts: Callable[[Cases], dict[str, float]] = _no_facts
     monitor: Callable[[nn.Module], dict[str, float]] = _no_monitor
+    counted: Counted | None = None

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from StrokeSegLib.systems.ct_perfusion import CHANNELS
 from StrokeSegLib.training.augment import contiguous, mirrored, quarter_turned, rescaled
 from StrokeSegLib.training.crops import any_case, center_voxel, near_window, window_sample
+from StrokeSegLib.training.dataset import TrainingCase
 from StrokeSegLib.training.paper_losses import soft_iou_loss
 from StrokeSegLib.training.presets.ct_perfusion import BundledCtPerfusion, PaperCtPerfusion
-from StrokeSegLib.training.recipes.base import Plan, Recipe
+from StrokeSegLib.training.recipes.base import Counted, Plan, Recipe
 from StrokeSegLib.training.recipes.modern import modern_recipe
 from StrokeSegLib.training.schedules import constant
 from StrokeSegLib.training.source import Cases
 
 NETWORK = "dilated-unet3d"
+#: Channels are divided by this while they are counted, so that no value meets the clip of standardized ones.
+COUNTING_SCALE = 1000.0
 
 
 def paper(preset: PaperCtPerfusion) -> Recipe:
@@ -67,7 +71,31 @@ def paper(preset: PaperCtPerfusion) -> Recipe:
         prepare_settings={"size": list(preset.patch)},
         inference_settings={"window": list(preset.patch), "overlap": 0.0, "blend": "constant"},
         monitor=penalty,
+        counted=Counted({"stats": {role: [0.0, COUNTING_SCALE] for role in CHANNELS}}, channel_stats),
     )
+
+
+def channel_stats(cases: Iterable[TrainingCase]) -> dict[str, Any]:
+    """Mean and SD of each channel over all brain voxels of all cases, clipped as the channel is, in its own unit.
+
+    Args:
+        cases: Prepared with ``COUNTING_SCALE`` for the SD. A channel of zeros is an image that was not there.
+
+    Returns:
+        ``{"stats": {role: [mean, SD]}}`` for the roles that any case has.
+    """
+    sums = np.zeros((len(CHANNELS), 3))
+    for case in cases:
+        for n, channel in enumerate(case.channels):
+            values = channel[case.brain].astype(np.float64) * COUNTING_SCALE
+            if values.any():
+                sums[n] += (values.size, values.sum(), np.square(values).sum())
+    stats = {}
+    for role, (count, total, squares) in zip(CHANNELS, sums, strict=True):
+        if count:
+            mean = total / count
+            stats[role] = [float(f"{each:.6g}") for each in (mean, np.sqrt(max(squares / count - mean**2, 0)))]
+    return {"stats": stats}
 
 
 def convolution_kernels(net: nn.Module) -> list[nn.Parameter]:
