@@ -49,6 +49,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
     from StrokeSegLib.case_table import read_case_table
     from StrokeSegLib.progress import shown_progress
+    from StrokeSegLib.training.distributed import is_first_process
     from StrokeSegLib.training.loop import train
     from StrokeSegLib.training.pool import SynthSource
 
@@ -72,7 +73,8 @@ def _train(arguments: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         print(f"strokeseg: stopped; go on with --resume --out {arguments.out}", file=sys.stderr)
         raise SystemExit(130) from None
-    print(f"strokeseg: trained ({preset.name}); the run is in {run}", file=sys.stderr)
+    if is_first_process():
+        print(f"strokeseg: trained ({preset.name}); the run is in {run}", file=sys.stderr)
 
 
 def _check_words(arguments: argparse.Namespace) -> None:

@@ -28,10 +28,12 @@ from StrokeSegLib.statistics import summarize
 from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.evaluate import SUMMARY, evaluate
 from StrokeSegLib.training.presets import Preset
-from StrokeSegLib.training.splits import fold_sides, make_folds, read_folds, write_folds
+from StrokeSegLib.training.splits import fold_sides, make_folds, read_folds, split_cases, write_folds
 
 FOLDS, RESULT, TABLE = "folds.json", "crossval.json", "crossval.csv"
 SETTINGS = "settings.json"
+#: Part of a fold's training patients that weights are chosen on, and the fewest patients of which any are set aside.
+VALIDATION_PART, FEWEST_FOR_VALIDATION = 0.2, 5
 #: Metrics of the printed table; a mean over the lesion-bearing cases of a fold each.
 METRICS = ("dice", "sensitivity", "specificity", "precision", "lesion_f1")
 
@@ -121,10 +123,30 @@ def fold_model(
     model = folder / "model"
     if (model / CARD).is_file():
         return model
-    open_cases = [replace(case, split=None) for case in cases]  # all of these are for training here
-    run = train(preset, open_cases, folder / "run", resume=True, device=device, progress=progress, cache_dir=cache_dir)
+    run = train(
+        preset,
+        with_inner_validation(preset, cases),
+        folder / "run",
+        resume=True,
+        device=device,
+        progress=progress,
+        cache_dir=cache_dir,
+    )
     export_run(run, model, model_id=f"{preset.system}-{folder.name}", progress=progress)
     return model
+
+
+def with_inner_validation(preset: Preset, cases: Sequence[Case]) -> tuple[Case, ...]:
+    """The training side of a fold, a fifth of its patients set aside where a preset chooses weights by validation.
+
+    So nothing is chosen on the patients that the fold is judged by (the DPN92-UNet paper did). With fewer than
+    ``FEWEST_FOR_VALIDATION`` patients all are trained on, and the last weights count.
+    """
+    plain = tuple(replace(case, split=None) for case in cases)
+    if not preset.validate_every or len({case.patient_id for case in cases}) < FEWEST_FOR_VALIDATION:
+        return plain
+    healthy = healthy_ids(plain)
+    return split_cases(plain, {"train": 1 - VALIDATION_PART, "val": VALIDATION_PART}, preset.seed, healthy=healthy)
 
 
 def fold_evaluation(

@@ -100,6 +100,11 @@ def process_group(device: str) -> Iterator[Group]:
             dist.destroy_process_group()
 
 
+def is_first_process() -> bool:
+    """Whether this process speaks for all of them."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def find_device(device: str, local_rank: int = 0) -> torch.device:
     """A torch device by its name; ``auto`` is a GPU where there is one.
 

@@ -146,3 +146,23 @@ def test_a_fold_without_a_lesion_of_a_label_does_not_count_for_it() -> None:
     assert result["labels"]["b"]["dice"]["folds"] == [0.2, 0.4]
     assert result["cases"] == 9
     assert len(result["errors"]) == 3
+
+
+def test_weights_are_chosen_on_patients_inside_the_training_side(tmp_path: Path) -> None:
+    """S4.3.7: what is chosen is chosen on other patients than those that are reported."""
+    from StrokeSegLib.training.crossval import with_inner_validation
+    from StrokeSegLib.training.presets import find_preset
+
+    cases = [
+        Case(case_id=f"{patient}{slab}", patient_id=str(patient), images={}, lesion=None, split="test")
+        for patient in range(10)
+        for slab in "AB"
+    ]
+    chosen = with_inner_validation(find_preset("three-projection", "paper"), cases)
+    assert [case.case_id for case in chosen] == [case.case_id for case in cases]
+    inner = {case.patient_id for case in chosen if case.split == "val"}
+    assert len(inner) == 2  # a fifth of the patients, both slabs of each
+    assert {case.patient_id for case in chosen if case.split == "train"} == {str(n) for n in range(10)} - inner
+    # A preset that keeps its last weights needs none, and too few patients are all trained on.
+    assert {case.split for case in with_inner_validation(find_preset("noncontrast-ct", "paper"), cases)} == {None}
+    assert {case.split for case in with_inner_validation(find_preset("three-projection", "paper"), cases[:6])} == {None}

@@ -146,3 +146,20 @@ def test_from_a_table_to_a_mask_in_python(system: str, tmp_path: Path) -> None:
     assert result.labels.same_grid(read_image(next(iter(images.values()))).volume)
     assert set(result.probability) == {label.value for label in card.labels}
     assert all(np.isfinite(p.array).all() and p.array.max() > 0 for p in result.probability.values())
+
+
+@pytest.mark.parametrize("system", ["mri", "three-projection"])
+def test_the_others_train_in_the_shell_too(system: str, tmp_path: Path) -> None:
+    write_case_table(cases_of(system, tmp_path), tmp_path / "cases.csv")
+    settings = [part for word in (*TINY[system], f"steps={STEPS}") for part in ("--set", word)]
+    words = ["train", "--system", system, "--preset", "paper", "--data", tmp_path / "cases.csv", "--device", "cpu"]
+    shell(*words, "--out", tmp_path / "run", *settings)
+    assert_trained(tmp_path / "run", system, STEPS)
+
+
+@pytest.mark.parametrize("system", ["noncontrast-ct", "ct-perfusion"])
+def test_the_others_train_in_python_too(system: str, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    preset = with_settings(find_preset(system, "paper"), [*TINY[system], f"steps={STEPS}"])
+    run = train(preset, cases_of(system, tmp_path), tmp_path / "run", device="cpu")
+    assert_trained(run, system, STEPS)
