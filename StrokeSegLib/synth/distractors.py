@@ -41,7 +41,10 @@ def other_disease(
         level = rng.uniform(0.6, 1.8)
         field = smooth_field(rng, grid.shape, grid.spacing_mm, rng.uniform(8, 20))
         patches = np.clip((field - level) * 3, 0, 1) * (white > 0.8)
-        b0, dwi = _mix(b0, dwi, patches, t2_gain=rng.uniform(1.2, 1.9), adc_rise=rng.uniform(0.15, 0.7), b=b_ms_per_um2)
+        # Water that lengthens T2 diffuses freely too: such disease shines through on DWI a little, never as an infarct.
+        severity = rng.uniform(0, 1)
+        t2_gain, adc_rise = (1.2 + 0.6 * severity) * rng.uniform(0.95, 1.15), 0.15 + 0.45 * severity
+        b0, dwi = _mix(b0, dwi, patches, t2_gain=t2_gain, adc_rise=adc_rise, b=b_ms_per_um2)
     if rng.random() < ranges.old_infarct_chance:
         old = grown(rng, grid, parenchyma)
         b0, dwi = _mix(b0, dwi, old, t2_gain=rng.uniform(1.2, 2.5), adc_rise=rng.uniform(0.5, 1.8), b=b_ms_per_um2)
