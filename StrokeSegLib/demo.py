@@ -18,7 +18,7 @@ from StrokeSegLib.synth.procedural import procedural_head
 
 MODEL = "mri"
 #: The head and stroke of the demo; any number would do, this one has a middle-sized infarct.
-SEED = 39
+SEED = 43
 SPACING_MM = (1.4, 1.4, 4.0)
 #: A scan of fair quality with one infarct: what a first look should show. Harder ones are for training.
 CALM = replace(
