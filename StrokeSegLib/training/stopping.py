@@ -27,4 +27,5 @@ def stopper() -> Iterator[threading.Event]:
         yield stopped
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None stands for a handler that is not Python's, which cannot be given back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
