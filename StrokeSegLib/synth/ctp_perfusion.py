@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from StrokeSegLib.synth.anatomy import Head
 from StrokeSegLib.synth.ctp_disease import PENUMBRA_TMAX_S, acute, normal_delay, old_infarct, white_matter_disease
 from StrokeSegLib.synth.ctp_ranges import CTPRanges, Range
-from StrokeSegLib.synth.ctp_tissues import Scan, average_tissues, draw_grid, sub_samples
+from StrokeSegLib.synth.ctp_tissues import Scan, average_tissues, draw_grid
+from StrokeSegLib.synth.diffusion import sub_samples
 from StrokeSegLib.synth.fields import Float
 from StrokeSegLib.synth.lesions import LesionLibrary
 from StrokeSegLib.synth.placement import ScanGrid
@@ -81,7 +82,7 @@ def draw_perfusion(
         return float(rng.uniform(*bounds))
 
     grid = draw_grid(rng, head, spacing_mm, draw, ranges)
-    positions = sub_samples(rng, grid)
+    positions = sub_samples(rng, grid, 3 if grid.spacing_mm[2] < 6 else 4)
     parts = average_tissues(rng, head, positions, draw, ranges)
     if healthy is None:
         healthy = bool(rng.random() < ranges.healthy_chance)

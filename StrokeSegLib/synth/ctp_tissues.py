@@ -93,18 +93,6 @@ def draw_grid(
     )
 
 
-def sub_samples(rng: np.random.Generator, grid: ScanGrid) -> list[NDArray[np.float32]]:
-    """Positions (mm in the head) of a few points spread over each voxel."""
-    count = 3 if grid.spacing_mm[2] < 6 else 4
-    steps = [np.diff(grid.head_mm, axis=axis).mean(axis=(1, 2, 3), keepdims=True) for axis in (3, 2, 1)]
-    result = []
-    for n in range(count):
-        offset = [rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5), (n + 0.5) / count - 0.5]
-        shift = sum(o * s for o, s in zip(offset, steps, strict=True))
-        result.append((grid.head_mm + shift).astype(np.float32))
-    return result
-
-
 def average_tissues(
     rng: np.random.Generator, head: Head, positions: list[NDArray[np.float32]], draw: _Draw, ranges: CTPRanges
 ) -> Tissues:

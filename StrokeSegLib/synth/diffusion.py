@@ -139,9 +139,13 @@ def draw_spacing(rng: np.random.Generator, ranges: DiffusionRanges) -> tuple[flo
     return (side, side, float(rng.uniform(*ranges.slice_mm)))
 
 
-def sub_samples(rng: np.random.Generator, grid: ScanGrid) -> list[NDArray[np.float32]]:
-    """Positions (mm in the head) of a few points spread over each voxel; slice gaps and warp included."""
-    count = 3 if grid.spacing_mm[2] < 3.5 else 5
+def sub_samples(rng: np.random.Generator, grid: ScanGrid, count: int | None = None) -> list[NDArray[np.float32]]:
+    """Positions (mm in the head) of ``count`` points spread over each voxel; slice gaps and warp included.
+
+    None: 3 points in thin slices, 5 in thick ones.
+    """
+    if count is None:
+        count = 3 if grid.spacing_mm[2] < 3.5 else 5
     steps = [np.diff(grid.head_mm, axis=axis).mean(axis=(1, 2, 3), keepdims=True) for axis in (3, 2, 1)]
     result = []
     for n in range(count):
