@@ -54,7 +54,47 @@ def missingInputs(model: ModelCard, roles: Sequence[str]) -> list[str]:
     return missing
 
 
-class SegmentationRun:
+class ChildRun:
+    """A command in a child process: its progress, and the last lines that it said."""
+
+    progress: Progress | None = None  # None until the child has said something
+    _child: ChildProcess
+    _lines: deque[str]
+
+    def poll(self) -> bool:
+        """Read the child's progress; True once it has ended."""
+        ended = self._child.exitCode() is not None  # asked first: lines written before the end are then all read
+        for line in self._child.newLines():
+            progress = parseProgress(line)
+            if progress is None:
+                self._lines.append(line)
+            else:
+                self.progress = progress
+        return ended
+
+    def cancel(self) -> None:
+        """End the child process."""
+        raise NotImplementedError
+
+
+def waitFor(run: ChildRun, progress: Callable[[str, int, int], None] | None) -> None:
+    """Wait for a run's end; what ``progress`` raises, and an interrupt from the keyboard, cancels it."""
+    try:
+        said = None
+        ended = False
+        while not ended:
+            ended = run.poll()
+            if progress is not None and run.progress is not None and run.progress != said:
+                said = run.progress
+                progress(said.stage, said.done, said.total)
+            if not ended:
+                time.sleep(POLL_INTERVAL_S)
+    except BaseException:
+        run.cancel()
+        raise
+
+
+class SegmentationRun(ChildRun):
     """A run in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time.
 
     Nodes are remembered by id: one that the user deletes meanwhile is noticed, not touched.
@@ -75,7 +115,6 @@ class SegmentationRun:
         volumes = {role: node for role, node in volumes.items() if node is not None}
         _checkRoles(model, volumes)
         self.model = model
-        self.progress: Progress | None = None  # None until the child has said something
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._sources = {role: scene.sourceOf(node) for role, node in volumes.items()}
         self._names = {role: node.GetName() for role, node in volumes.items()}
@@ -97,17 +136,6 @@ class SegmentationRun:
         except BaseException:
             self._removeFiles()
             raise
-
-    def poll(self) -> bool:
-        """Read the child's progress; True once it has ended."""
-        ended = self._child.exitCode() is not None  # asked first: lines written before the end are then all read
-        for line in self._child.newLines():
-            progress = parseProgress(line)
-            if progress is None:
-                self._lines.append(line)
-            else:
-                self.progress = progress
-        return ended
 
     def cancel(self) -> None:
         """End the child process and remove every temporary file."""
@@ -201,19 +229,7 @@ def segment(
         needed = " ".join(missing)
         raise RunError(f"StrokeSeg needs {needed}: press Apply in the panel once, or pip_install('{needed}').")
     run = SegmentationRun(volumes, find_model(model), command)
-    try:
-        said = None
-        ended = False
-        while not ended:
-            ended = run.poll()
-            if progress is not None and run.progress is not None and run.progress != said:
-                said = run.progress
-                progress(said.stage, said.done, said.total)
-            if not ended:
-                time.sleep(POLL_INTERVAL_S)
-    except BaseException:  # an interrupt from the keyboard too
-        run.cancel()
-        raise
+    waitFor(run, progress)
     return run.finish()
 
 

@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from StrokeSegApp.child_process import ChildProcess
-from StrokeSegApp.logic import EXIT_BAD_INPUT, KEPT_LINES, POLL_INTERVAL_S, SPOKEN, RunError, childCommand, environment
-from StrokeSegApp.progress import Progress, parseProgress
+from StrokeSegApp.logic import (
+    EXIT_BAD_INPUT,
+    KEPT_LINES,
+    SPOKEN,
+    ChildRun,
+    RunError,
+    childCommand,
+    environment,
+    waitFor,
+)
 from StrokeSegLib.errors import InputError
 
 #: A training that is cancelled has this long to end its step and keep what it has learned.
 CANCEL_GRACE_S = 20.0
 
 
-class TrainingRun:
+class TrainingRun(ChildRun):
     """A training in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time."""
 
     def __init__(
@@ -42,7 +49,6 @@ class TrainingRun:
         Raises:
             RunError: The process cannot be started.
         """
-        self.progress: Progress | None = None  # None until the child has said something
         self.out = Path(out).expanduser().absolute()  # the child has another current folder
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         words = ["train", "--system", system, "--preset", preset, "--out", str(self.out)]
@@ -60,17 +66,6 @@ class TrainingRun:
         except OSError as error:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise RunError(f"The training could not be started: {error}") from error
-
-    def poll(self) -> bool:
-        """Read the child's progress; True once it has ended."""
-        ended = self._child.exitCode() is not None  # asked first: lines written before the end are then all read
-        for line in self._child.newLines():
-            progress = parseProgress(line)
-            if progress is None:
-                self._lines.append(line)
-            else:
-                self.progress = progress
-        return ended
 
     def cancel(self) -> None:
         """End the child process, after its step if that takes less than ``CANCEL_GRACE_S``; the run folder stays."""
@@ -103,19 +98,7 @@ def train(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Path:
     """Wait for a training; an interrupt from the keyboard, or of the callback, ends it."""
-    try:
-        said = None
-        ended = False
-        while not ended:
-            ended = run.poll()
-            if progress is not None and run.progress is not None and run.progress != said:
-                said = run.progress
-                progress(said.stage, said.done, said.total)
-            if not ended:
-                time.sleep(POLL_INTERVAL_S)
-    except BaseException:
-        run.cancel()
-        raise
+    waitFor(run, progress)
     return run.finish()
 
 
