@@ -76,23 +76,25 @@ def _export_model(arguments: argparse.Namespace, progress: Any) -> str:
         run,
         arguments.out,
         model_id=arguments.id,
-        calibration=_calibration(arguments, record["system"]),
+        calibration=_calibration(arguments, run, record["system"]),
         force=arguments.force,
         progress=progress,
     )
     return f"model {card.id}"
 
 
-def _calibration(arguments: argparse.Namespace, system_name: str) -> Any:
+def _calibration(arguments: argparse.Namespace, run: Path, system_name: str) -> Any:
     if arguments.calibrate is None:
         return ()
     from StrokeSegLib.case_table import read_case_table
     from StrokeSegLib.systems import SYSTEMS
     from StrokeSegLib.training.calibrate import held_out_cases, known_cases
+    from StrokeSegLib.training.export import read_prepare_settings
     from StrokeSegLib.training.pool import SynthSource
 
     if arguments.calibrate == SYNTH:
-        return held_out_cases(SynthSource(arguments.anatomy, arguments.lesions), system_name, arguments.cases)
+        source, settings = SynthSource(arguments.anatomy, arguments.lesions), read_prepare_settings(run)
+        return held_out_cases(source, system_name, arguments.cases, prepare_settings=settings)
     system = SYSTEMS[system_name]
     return known_cases(read_case_table(Path(arguments.calibrate)), (*system.required, *system.optional))
 

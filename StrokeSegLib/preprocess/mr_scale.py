@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from StrokeSegLib.preprocess.intensity import ADC_MAX
+from StrokeSegLib.preprocess.intensity import ADC_MAX, DWI_MAX
 
 #: Scaled values are clipped here (the brain's median is 0 and its spread 1).
 SCALED_MAX = 6.0
@@ -31,6 +31,17 @@ def scaled(image: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.f
 def scaled_adc(adc_um2_per_ms: NDArray[np.float32]) -> NDArray[np.float32]:
     """ADC is a quantity and keeps its scale: clipped to 0-4 um2/ms, less 1."""
     return np.asarray(np.clip(adc_um2_per_ms, 0, ADC_MAX) - 1, np.float32)
+
+
+def scaled_dwi(dwi: NDArray[np.float32], tissue: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """DWI over its median in healthy tissue, clipped as for the pair of DWI and ADC, to about -0.7..2.
+
+    A spread would shrink with a large infarct in it; the median hardly moves. Zeros where there is no tissue.
+    """
+    (middle,) = _percentiles(dwi, tissue, (50,))
+    if middle <= 0:
+        return np.zeros(dwi.shape, np.float32)
+    return np.asarray((np.clip(dwi / np.float32(middle), 0, DWI_MAX) - 1) / np.float32(1.5), np.float32)
 
 
 def imagenet_channels(image: NDArray[np.float32], brain: NDArray[np.bool_], *, grey: bool) -> NDArray[np.float32]:

@@ -104,11 +104,9 @@ def _make_diffusion(
         from StrokeSegLib.synth.diffusion import make_case
 
         return make_case(rng, head, library, healthy=healthy)
-    case = _make_mri(rng, head, library, healthy)
-    images = {role: case.images[role] for role in ("dwi", "adc")}
-    visible = case.visible_on or {}
-    seen = visible["dwi"] | visible["adc"]
-    return SyntheticCase(images, case.truth.with_array(seen.astype(np.uint8)), case.parameters)
+    from StrokeSegLib.synth.examinations import only_with
+
+    return replace(only_with(_make_mri(rng, head, library, healthy), ("dwi", "adc")), visible_on=None)
 
 
 def _make_ctp(

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.preprocess.brain import brain_mask
 from StrokeSegLib.preprocess.geometry import Grid, resample, resized_grid, to_axial, working_grid
-from StrokeSegLib.preprocess.intensity import dwi_scale, find_adc_unit, network_channels
+from StrokeSegLib.preprocess.intensity import PARENCHYMA_ADC_UM2_PER_MS, dwi_scale, find_adc_unit, network_channels
 from StrokeSegLib.preprocess.mr_brain import mr_brain_mask
-from StrokeSegLib.preprocess.mr_scale import imagenet_channels, scaled, scaled_adc
+from StrokeSegLib.preprocess.mr_scale import imagenet_channels, scaled, scaled_adc, scaled_dwi
 from StrokeSegLib.systems.base import Prepared, System
 from StrokeSegLib.volume import Volume
 
@@ -53,8 +53,8 @@ def prepare(
     mode        channels
     ==========  ==============================================================================================
     diffusion   DWI over its median and ADC in um2/ms, both clipped: 2
-    any         each of ``sequences`` scaled by the brain (ADC in um2/ms), 0 where it is missing; then for each
-                of them one plane of 1 (there) or 0 (missing): 2 a sequence
+    any         each of ``sequences`` (DWI and ADC as above, the others scaled by the brain), 0 where it is missing;
+                then for each of them one plane of 1 (there) or 0 (missing): 2 a sequence
     single      ``sequence``, percentiles 0.5-99.5 of the brain to 0-1, ImageNet's mean and SD: 3
     2.5d        the same once, with the mean of ImageNet's means and SDs; its neighbors are the other planes: 1
     stack       as 2.5d, each of ``sequences``, all needed
@@ -152,11 +152,25 @@ def _channels(images: Arrays, brain: NDArray[np.bool_], mode: str, sequences: Se
         result = np.zeros((2 * len(sequences), *brain.shape), np.float32)
         for n, role in enumerate(sequences):
             if role in images:
-                result[n] = scaled_adc(images[role]) if role == "adc" else scaled(images[role], brain)
+                result[n] = _any_channel(role, images, brain)
                 result[len(sequences) + n] = 1
         return result
     grey = mode != "single"
     return np.concatenate([imagenet_channels(image, brain, grey=grey) for image in images.values()])
+
+
+def _any_channel(role: str, images: Arrays, brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """One sequence of mode ``any``: ADC is a quantity, DWI a ratio to healthy tissue, the others have no scale."""
+    if role == "adc":
+        return scaled_adc(images["adc"])
+    if role == "dwi":
+        inside = brain & (images["dwi"] > 0)
+        if "adc" in images:
+            low, high = PARENCHYMA_ADC_UM2_PER_MS
+            tissue = inside & (images["adc"] > low) & (images["adc"] < high)
+            inside = tissue if tissue.any() else inside
+        return scaled_dwi(images["dwi"], inside)
+    return scaled(images[role], brain)
 
 
 MRI = System(

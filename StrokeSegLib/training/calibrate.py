@@ -64,11 +64,17 @@ class Calibration:
     cases: int
 
 
-def held_out_cases(source: SynthSource, system: str, count: int, seed: int = HELD_OUT_SEED) -> Iterator[KnownCase]:
-    """Generated cases from seeds that training never uses."""
+def held_out_cases(
+    source: SynthSource,
+    system: str,
+    count: int,
+    seed: int = HELD_OUT_SEED,
+    prepare_settings: Mapping[str, Any] | None = None,
+) -> Iterator[KnownCase]:
+    """Generated cases from seeds that training never uses, with the images that a model with these settings reads."""
     heads = load_heads(source)
     for n in range(count):
-        made = generated_case(heads, system, np.random.default_rng(seed + n))
+        made = generated_case(heads, system, np.random.default_rng(seed + n), prepare_settings)
         yield KnownCase(made.images, made.truth)
 
 

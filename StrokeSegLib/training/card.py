@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from StrokeSegLib.errors import InputError
@@ -45,7 +46,8 @@ def build_card(
         # Whoever trains on own images says what the weights may be used for.
         "licence": "Apache-2.0" if generated else "NOASSERTION",
         "task": f"Segmentation of {' and '.join(system.labels.values())}",
-        "description": f"{checkpoint['network']} at width {width:g}, trained with the preset {run['preset']}",
+        "description": f"{checkpoint['network']} at width {width:g}, trained with the preset {run['preset']}"
+        + _beginning(run.get("init")),
         "authors": "The StrokeSeg contributors" if generated else "Not stated",
         "data_source": data_source(run["data"]),
         "intended_use": RESEARCH_USE,
@@ -65,6 +67,14 @@ def build_card(
     }
 
 
+def _beginning(init: str | None) -> str:
+    """What a fine-tuned network began with; a model's name, never where on this disk it lay."""
+    if init is None:
+        return ""
+    name = Path(init).name
+    return ", beginning with " + ("another run's weights" if name.endswith(".pt") else f"the weights of {name}")
+
+
 def data_source(data: dict[str, Any]) -> str:
     """One sentence about what a run was trained on; names no file and no case."""
     if data.get("kind") == GENERATED:
@@ -73,7 +83,14 @@ def data_source(data: dict[str, Any]) -> str:
         return f"Generated images only, made from {heads} and {lesions}"
     patients = f" of {data['patients']} patients" if "patients" in data else ""
     what = "prepared cases" if data.get("kind") == "prepared cases" else "cases"
-    return f"{data.get('cases', 'An unknown number of')} {what}{patients}, images of the user's own"
+    reviewed = ""
+    if data.get("reviewed_cases"):
+        people = f"{data['readers']} reader{'s' if data['readers'] > 1 else ''}"
+        reviewed = (
+            f"; the truth of {data['reviewed_cases']} was corrected or accepted in a review by {people} "
+            f"(SHA-256 of the case table {data['table_sha256']})"
+        )
+    return f"{data.get('cases', 'An unknown number of')} {what}{patients}, images of the user's own{reviewed}"
 
 
 def card_text(card: dict[str, Any], run: dict[str, Any], measured: Sequence[str] = ()) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from StrokeSegLib.callbacks import Progress
-from StrokeSegLib.case_table import Case, check_cases
+from StrokeSegLib.case_table import Case, check_cases, table_sha256
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.dataset import TrainingCase, cached_cases
@@ -55,12 +55,15 @@ def describe(data: Data) -> dict[str, Any]:
     if _prepared(data):
         return {"kind": "prepared cases", "cases": len(data)}
     used = training_cases(data)
+    readers = {case.truth_by for case in used if case.truth_by}
+    reviewed = {"reviewed_cases": sum(case.truth_by is not None for case in used), "readers": len(readers)}
     return {
         "kind": "case table",
         "cases": len(used),
         "patients": len({case.patient_id for case in used}),
         "left_out_by_split": len(data) - len(used),
         "sha256_of_case_ids": hashlib.sha256("\n".join(sorted(case.case_id for case in used)).encode()).hexdigest(),
+        **({**reviewed, "table_sha256": table_sha256([c for c in data if isinstance(c, Case)])} if readers else {}),
     }
 
 

@@ -95,6 +95,19 @@ def export_run(
     return load_card(out)
 
 
+def read_prepare_settings(run: Path) -> dict[str, Any]:
+    """How the images of a run were prepared: which of them its model reads follows from that.
+
+    Raises:
+        InputError: No run, or nothing trained yet.
+    """
+    for name in read_run(run)["networks"]:
+        if (run / name / CHECKPOINT).is_file():
+            settings: dict[str, Any] = read_checkpoint(run / name / CHECKPOINT)["prepare_settings"]
+            return settings
+    raise InputError(f"{run} holds no trained network yet; go on with strokeseg train --resume --out {run}")
+
+
 def _chosen(run: Path, names: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The networks of a run that become the model, and what its card says of the choice."""
     scores = {name: validation_iou(run, name) for name in names}

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Full
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.synth.diffusion import SyntheticCase
+from StrokeSegLib.synth.examinations import draw_taken, make_examination
 from StrokeSegLib.synth.sources import Sources as Heads
 from StrokeSegLib.synth.sources import find_maker, load_sources
 from StrokeSegLib.systems import SYSTEMS
@@ -179,12 +180,10 @@ def generated_case(
     settings = prepare_settings or {}
     head, library, _ = heads.draw(rng)
     modality = modality_for(system, settings)
-    case = find_maker(modality)(rng, head, library, None)
-    if modality != "mri" or case.visible_on is None:
-        return case
-    shown = [case.visible_on[role] for roles in SYSTEMS[system].inputs_for(settings) for role in roles]
-    seen = np.logical_or.reduce(shown)
-    return replace(case, truth=case.truth.with_array(np.where(seen, case.truth.array, 0).astype(np.uint8)))
+    if modality != "mri":
+        return find_maker(modality)(rng, head, library, None)
+    required, optional = SYSTEMS[system].inputs_for(settings)
+    return make_examination(rng, head, library, (*required, *draw_taken(rng, optional)))
 
 
 def load_heads(data: SynthSource) -> Heads:

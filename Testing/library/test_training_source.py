@@ -158,7 +158,7 @@ def test_only_what_the_read_sequence_shows_is_true() -> None:
     """Seen on T1 is less than on all sequences together, and the published preset can prepare the case."""
     heads = load_heads(SynthSource())
     settings = recipe_for(tiny_preset("mri", "paper", "sequence=t1")).prepare_settings
-    everything = {"mode": "any"}
+    everything = {"mode": "stack"}
     shown, whole = (
         generated_case(heads, "mri", np.random.default_rng(4), each).truth.array for each in (settings, everything)
     )

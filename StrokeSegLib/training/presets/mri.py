@@ -8,6 +8,7 @@ from typing import Literal
 from StrokeSegLib.training.presets.base import Modern, Precision, Preset
 
 Sequence = Literal["dwi", "flair", "t1", "t2"]
+Inputs = Literal["diffusion", "any"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,10 @@ class PaperMri(Preset):
 
 @dataclass(frozen=True, kw_only=True)
 class BundledMri(Modern):
-    """Trains ``Resources/Models/mri``: DWI and ADC with the neighboring slices, a quarter of the width.
+    """Trains ``Resources/Models/mri``: slices with their neighbors, a quarter of the width.
 
     Attributes:
+        mode: DWI and ADC (diffusion), or whatever a case has of DWI, ADC, FLAIR, T1 and T2 (any).
         crop: Side of a square crop, pixels of the working grid.
     """
 
@@ -69,4 +71,5 @@ class BundledMri(Modern):
     learning_rate: float = 1e-3
     width: float = 0.25
     pool_size: int = 500
+    mode: Inputs = "diffusion"
     crop: int = 128

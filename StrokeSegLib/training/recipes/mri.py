@@ -16,7 +16,7 @@ from StrokeSegLib.networks.resnet50_transfer import (
     load_resnet50_state,
     unfreeze_last_stages,
 )
-from StrokeSegLib.systems.mri import MRI
+from StrokeSegLib.systems.mri import MRI, SEQUENCES
 from StrokeSegLib.training.augment import (
     contiguous,
     mirrored,
@@ -34,6 +34,8 @@ from StrokeSegLib.training.source import Cases
 NETWORK = "resnet50-unet"
 #: Spread of the errors of the DWI's and the ADC map's scale.
 GAIN_SD = 0.08
+#: Channel values of a signal of 0: DWI is (ratio - 1) / 1.5, ADC less 1; the others have no zero of their own.
+ZERO_AT = {"dwi": -1 / 1.5, "adc": -1.0}
 
 
 def paper(preset: PaperMri) -> Recipe:
@@ -102,7 +104,8 @@ def paper(preset: PaperMri) -> Recipe:
 
 
 def bundled(preset: BundledMri) -> Recipe:
-    """DWI and ADC with their neighbors; mirror images, a quarter turn now and then, small errors of both scales."""
+    """Slices with their neighbors; mirror images, a quarter turn now and then, small errors of the scales."""
+    wrong_scale = misscaled if preset.mode == "diffusion" else misscaled_any
 
     def draw(cases: Cases, rng: np.random.Generator) -> tuple[Any, Any, str]:
         n = any_case(cases, rng)
@@ -113,7 +116,7 @@ def bundled(preset: BundledMri) -> Recipe:
         x, y = centered(whole, center[1:] + away, (preset.crop, preset.crop))
         x, y = quarter_turned(rng, mirrored(rng, (x, y), (-1,)), 0.1)
         x, y = neighbors_swapped(rng, (x, y), MRI.neighbors)
-        return *contiguous((misscaled(rng, x), y)), case.case_id
+        return *contiguous((wrong_scale(rng, x), y)), case.case_id
 
     return modern_recipe(
         preset,
@@ -124,7 +127,7 @@ def bundled(preset: BundledMri) -> Recipe:
             "width": preset.width,
         },
         draw,
-        prepare_settings={"mode": "diffusion"},
+        prepare_settings={"mode": preset.mode},
         inference_settings={"neighbors": MRI.neighbors},
         softmax=True,
     )
@@ -136,3 +139,15 @@ def misscaled(rng: np.random.Generator, x: np.ndarray[Any, Any]) -> np.ndarray[A
     half = len(x) // 2
     dwi, adc = x[:half] * np.float32(1.5) + 1, x[half:] + 1
     return np.concatenate([(dwi * gain[0] - 1) / np.float32(1.5), adc * gain[1] - 1])
+
+
+def misscaled_any(rng: np.random.Generator, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The same for mode ``any``: sequences, then as many planes that are 1 where a sequence is there; 0 stays 0."""
+    half = len(x) // 2
+    each = half // len(SEQUENCES)
+    image, there = x[:half].reshape(len(SEQUENCES), each, *x.shape[1:]), x[half:]
+    gain = rng.normal(1, GAIN_SD, (len(SEQUENCES), 1, 1, 1)).astype(np.float32)
+    # What a value of 0 was before the sequence was scaled: DWI over its median and ADC in um2/ms have their 0 below.
+    zero = np.array([ZERO_AT.get(role, 0.0) for role in SEQUENCES], np.float32).reshape(gain.shape)
+    moved = ((image - zero) * gain + zero).reshape(half, *x.shape[1:]) * there
+    return np.concatenate([moved, there])

@@ -1,0 +1,82 @@
+"""MRI examinations as they come: only some of the sequences, and as truth what these show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from StrokeSegLib.synth.anatomy import Head
+from StrokeSegLib.synth.diffusion import SyntheticCase
+from StrokeSegLib.synth.lesions import LesionLibrary
+from StrokeSegLib.synth.mri import make_mri_case
+from StrokeSegLib.synth.mri_sequences import MRI_RANGES, STAGES
+from StrokeSegLib.synth.sources import find_maker
+
+#: What is sent for reading, and how often. The diffusion pair decides on acute stroke, so half the cases are that.
+EXAMINATIONS: dict[tuple[str, ...], float] = {
+    ("dwi", "adc"): 0.46,
+    ("dwi", "adc", "flair"): 0.14,
+    ("dwi", "adc", "flair", "t1", "t2"): 0.06,
+    ("dwi",): 0.05,
+    ("adc",): 0.03,
+    ("flair",): 0.07,
+    ("t2",): 0.07,
+    ("t1",): 0.04,
+    ("flair", "t1"): 0.02,
+    ("t1", "t2"): 0.02,
+    ("flair", "t2"): 0.02,
+    ("flair", "t1", "t2"): 0.02,
+}
+DIFFUSION_PAIR = ("dwi", "adc")
+
+
+def draw_taken(rng: np.random.Generator, sequences: Sequence[str]) -> tuple[str, ...]:
+    """Some of the sequences, at least one of them where there is one: an examination, or what of it is known."""
+    if not sequences:
+        return ()
+    names, chances = list(EXAMINATIONS), np.array(list(EXAMINATIONS.values()))
+    known = [any(role in sequences for role in roles) for roles in names]
+    chances = np.where(known, chances, 0)
+    if not chances.any():
+        return tuple(sequences)
+    roles = names[int(rng.choice(len(names), p=chances / chances.sum()))]
+    return tuple(role for role in sequences if role in roles)
+
+
+def make_examination(
+    rng: np.random.Generator,
+    head: Head,
+    library: LesionLibrary | None,
+    roles: Sequence[str],
+    healthy: bool | None = None,
+) -> SyntheticCase:
+    """One case with these sequences alone; truth is what can be seen on at least one of them.
+
+    An old infarct on diffusion images alone is none that anybody looks for there: it counts where FLAIR, T1 or T2 show
+    it, or where it is bright on DWI.
+
+    Args:
+        roles: Of ``dwi``, ``adc``, ``flair``, ``t1`` and ``t2``.
+        healthy: No stroke when True, one for sure when False; drawn when None.
+    """
+    if set(roles) == set(DIFFUSION_PAIR):
+        return find_maker("dwi")(rng, head, library, healthy)
+    ranges = MRI_RANGES
+    if not set(roles) & set(DIFFUSION_PAIR):  # truth lies on the diffusion images' grid: nothing may be off it
+        ranges = replace(ranges, distortion_mm=(0.0, 0.0))
+    return only_with(make_mri_case(rng, head, library, ranges=ranges, healthy=healthy), roles)
+
+
+def only_with(case: SyntheticCase, roles: Sequence[str]) -> SyntheticCase:
+    """A case with some of its sequences alone, and as truth what these show."""
+    visible = dict(case.visible_on or {})
+    old = case.parameters.get("stage") == list(STAGES).index("chronic")
+    counted = [role for role in roles if not (role == "adc" and old)]
+    seen = np.zeros(case.truth.array.shape, bool)
+    for role in counted:
+        seen |= visible[role]
+    images = {role: case.images[role] for role in roles}
+    truth = case.truth.with_array(seen.astype(np.uint8))
+    return SyntheticCase(images, truth, case.parameters, {role: visible[role] for role in roles})
