@@ -38,6 +38,8 @@ MIN_OVERLAP = 0.05
 _HEADER_FIRST = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 #: Unzipping is most of the work and leaves Python's lock; more threads than this only fight for the disk.
 _THREADS = min(8, (os.cpu_count() or 1) + 1)
+#: What truth may hold everywhere: ischemic lesion or core, hemorrhage, penumbra.
+HOUSE_LABELS = (1, 2, 3)
 
 
 @dataclass
@@ -194,8 +196,9 @@ def _compare(first: Volume | None, other: Volume | None, first_role: str, role: 
 
 def _check_mask(mask: Volume, case: Case, grids: dict[str, Volume], system: System, found: _Findings) -> None:
     values = np.unique(mask.array[mask.array != 0])  # only these: sorting the background takes long
-    found.has_lesion = values.size > 0
-    wrong = [float(v) for v in values if v not in (*system.labels, *system.rule_labels)]
+    found.has_lesion = bool(np.isin(values, list(system.labels)).any())
+    # Truth of another kind (blood, for a system of infarcts) is background to this one: it must not be marked.
+    wrong = [float(v) for v in values if v not in HOUSE_LABELS]
     if wrong:
         listed = ", ".join(f"{value:g}" for value in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
         labels = ", ".join(f"{value} {name}" for value, name in {**system.labels, **system.rule_labels}.items())

@@ -22,8 +22,11 @@ DWI_MAX, ADC_MAX = 6.0, 4.0
 #: HU below which a voxel is air, and the part of an image's voxels that must be air for it to count as CT. An ADC map
 #: in 10⁻⁶ mm²/s may hold noise below that in its background, but never in a fifth of all voxels.
 CT_AIR_HU, CT_AIR_FRACTION = -500.0, 0.2
-#: A skull-stripped CT with zeros around it: the positive values of brain lie here, HU (1st to 99th percentile).
-CT_BRAIN_HU = (0.0, 120.0)
+#: A skull-stripped CT with zeros around it: so much of it lies at the values of brain, fluid and blood, HU. The rest is
+#: what the stripping left of bone and scalp.
+CT_BRAIN_HU, CT_BRAIN_FRACTION = (-20.0, 120.0), 0.85
+#: A CT that is cut to the head: some air (sinuses, corners), and soft tissue in a good part, 0 to 100 HU.
+CUT_CT_AIR_FRACTION, CUT_CT_TISSUE_FRACTION = 0.005, 0.25
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,21 @@ def looks_like_ct(array: NDArray[Any]) -> bool:
 
 
 def _looks_like_stripped_ct(array: NDArray[Any]) -> bool:
+    """True where all but a rest of bone or scalp has the values of brain, CSF and blood, and 0 lies around it."""
     sample = _sample(array)
     brain = sample[sample != 0]
     if brain.size == 0:
         return False
-    low, high = np.percentile(brain, [1, 99])
-    return bool(low >= CT_BRAIN_HU[0] - 20 and high <= CT_BRAIN_HU[1] and 15 < np.median(brain) < 60)
+    low, high = CT_BRAIN_HU
+    mostly = bool(((brain > low) & (brain < high)).mean() > CT_BRAIN_FRACTION)
+    return mostly and 15 < float(np.median(brain)) < 60
+
+
+def _looks_like_cut_ct(array: NDArray[Any]) -> bool:
+    """True where there is hardly air around the head, but some, and soft tissue's values are common."""
+    sample = _sample(array)
+    air, tissue = (sample < CT_AIR_HU).mean(), ((sample > 0) & (sample < 100)).mean()
+    return bool(air > CUT_CT_AIR_FRACTION and tissue > CUT_CT_TISSUE_FRACTION)
 
 
 def _sample(array: NDArray[Any]) -> NDArray[Any]:
@@ -118,7 +130,7 @@ def check_modality(array: NDArray[Any], modality: str | None, role: str) -> None
     if modality in ("CT", "MR"):
         is_ct, why = modality == "CT", f"its DICOM modality is {modality}"
     else:
-        is_ct = looks_like_ct(array) or (wants_ct and _looks_like_stripped_ct(array))
+        is_ct = looks_like_ct(array) or (wants_ct and (_looks_like_stripped_ct(array) or _looks_like_cut_ct(array)))
         why = "values near -1000 are air in Hounsfield units" if is_ct else "it has no air near -1000 HU"
     if is_ct and not wants_ct:
         raise InputError(f"{role} looks like CT ({why}); needed an MRI; give the {role} image, or choose a CT model")

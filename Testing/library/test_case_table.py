@@ -289,3 +289,26 @@ def test_hundreds_of_cases_take_seconds(tmp_path: Path) -> None:
     started_s = time.process_time()  # of this process alone, whatever else the machine does
     check_cases(cases, MRI)
     assert time.process_time() - started_s < 10
+
+
+def test_truth_of_another_kind_is_background_to_a_system(tmp_path: Path) -> None:
+    """A set of generated CTs with infarcts (1) and blood (2) trains a system of infarcts."""
+    from StrokeSegLib.systems import SYSTEMS
+    from StrokeSegLib.training.dataset import prepare_case
+
+    rng = np.random.default_rng(0)
+    hu = np.full((4, 32, 32), -1000.0, np.float32)
+    hu[:, 4:28, 4:28] = 1000.0
+    hu[:, 7:25, 7:25] = rng.normal(32, 3, (4, 18, 18))
+    mask = np.zeros(hu.shape, np.uint8)
+    mask[:, 8:12, 8:12], mask[:, 18:22, 18:22] = 1, 2
+    spacing = (6.0, 6.0, 6.0)
+    for name, array in (("ct", hu), ("truth", mask)):
+        write_image(Volume(array, spacing), tmp_path / f"{name}.nii.gz")
+    case = Case("a", "a", {"ct": tmp_path / "ct.nii.gz"}, tmp_path / "truth.nii.gz", None)
+    check_cases([case], SYSTEMS["noncontrast-ct"])
+    prepared = prepare_case(
+        "a", SYSTEMS["noncontrast-ct"], {"ct": Volume(hu, spacing)}, Volume(mask, spacing), {"in_plane_mm": 6.0}
+    )
+    assert prepared.target.shape[0] == 1
+    assert (prepared.target > 127).sum() == (mask == 1).sum()

@@ -129,6 +129,24 @@ def test_a_skull_stripped_ct_with_zeros_around_it_is_ct() -> None:
     check_modality(stripped, None, "ct")
 
 
+def test_a_skull_stripped_ct_with_a_rest_of_bone_is_ct() -> None:
+    stripped = np.clip(ct_phantom(), 0, 80)
+    stripped[stripped == 80] = 0
+    shown = np.flatnonzero(stripped)
+    stripped.ravel()[shown[:: len(shown) // (len(shown) // 20)]] = 700.0  # one voxel of twenty
+    check_modality(stripped, None, "ct")
+
+
+def test_a_ct_that_is_cut_to_the_head_is_ct() -> None:
+    cut = np.full((20, 40, 40), 30.0, np.float32)
+    cut[:, :4] = 900.0  # bone
+    cut[:, -1, :] = -1000.0  # a corner of air: 2.5%
+    check_modality(cut, None, "ct")
+    with pytest.raises(InputError, match="looks like MRI"):
+        check_modality(cut * 20 + 20_000, None, "ct")
+
+
+
 def test_the_dicom_modality_decides_when_there_is_one() -> None:
     with pytest.raises(InputError, match="its DICOM modality is CT"):
         check_modality(phantom()[0], "CT", "dwi")
