@@ -1,19 +1,21 @@
 """The case table: a CSV that says which images, which truth and which patient make a case; and its checks.
 
 Columns are ``case_id``, ``patient_id``, one a role (``dwi``, ``ct``, ...), and optionally ``lesion`` (the truth: a
-label map, 1 ischemic lesion or core, 2 hemorrhage, 3 penumbra) and ``split`` (``train``, ``val`` or ``test``).
-Relative paths are relative to the table. An empty cell means that the case has no such image.
+label map, 1 ischemic lesion or core, 2 hemorrhage, 3 penumbra), ``split`` (``train``, ``val`` or ``test``) and
+``truth_by`` (the pseudonym of the reader who accepted the truth in a review). Relative paths are relative to the table.
+An empty cell means that the case has no such image.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from StrokeSegLib.errors import InputError
 ROLES = ("dwi", "adc", "flair", "t1", "t2", "ct", "cbf", "cbv", "mtt", "tmax")
 SPLITS = ("train", "val", "test")
 _NEEDED = ("case_id", "patient_id")
-_KNOWN = (*_NEEDED, *ROLES, "lesion", "split")
+_KNOWN = (*_NEEDED, *ROLES, "lesion", "split", "truth_by")
 #: A case's results go into a folder of its name, so the name has to be one on every system.
 _NO_FOLDER_NAME = re.compile(r'[\\/:*?"<>|\x00-\x1f]|^\.|[. ]$')
 
@@ -40,6 +42,7 @@ class Case:
         images: Role -> image file or DICOM folder (``FOLDER#SERIES_UID`` for one of several series).
         lesion: Truth as a label map; None where nobody drew one, which is not the same as an empty one.
         split: ``train``, ``val``, ``test``, or None where the table leaves it open.
+        truth_by: Who accepted the truth in a review (a pseudonym); None for any other truth.
     """
 
     case_id: str
@@ -47,6 +50,7 @@ class Case:
     images: Mapping[str, Path]
     lesion: Path | None = None
     split: str | None = None
+    truth_by: str | None = None
 
 
 def read_case_table(path: str | os.PathLike[str]) -> tuple[Case, ...]:
@@ -94,17 +98,31 @@ def write_case_table(cases: Sequence[Case], path: str | os.PathLike[str]) -> Non
     """
     path = Path(path)
     _check_writable(cases)
-    has_lesion, has_split = any(c.lesion for c in cases), any(c.split for c in cases)
+    write_text_whole(path, _table_text(cases, lambda target: _cell(target, path)))
+
+
+def table_sha256(cases: Sequence[Case]) -> str:
+    """SHA-256 of the table of these cases with bare file names for paths: the same wherever table and images lie."""
+    text = _table_text(cases, lambda target: "" if target is None else target.name)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _table_text(cases: Sequence[Case], cell: Callable[[Path | None], str]) -> str:
+    """The table's text, with a path written as ``cell`` says."""
+    optional: dict[str, Callable[[Case], str]] = {
+        "lesion": lambda case: cell(case.lesion),
+        "split": lambda case: case.split or "",
+        "truth_by": lambda case: case.truth_by or "",
+    }
+    more = [name for name in optional if any(getattr(case, name) for case in cases)]
     roles = [role for role in ROLES if any(role in c.images for c in cases)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_NEEDED, *roles, *["lesion"] * has_lesion, *["split"] * has_split])
+    writer.writerow([*_NEEDED, *roles, *more])
     for case in cases:
-        row = [case.case_id, case.patient_id]
-        row += [_cell(case.images.get(role), path) for role in roles]
-        row += [_cell(case.lesion, path)] * has_lesion + [case.split or ""] * has_split
-        writer.writerow(row)
-    write_text_whole(path, text.getvalue())
+        row = [case.case_id, case.patient_id, *(cell(case.images.get(role)) for role in roles)]
+        writer.writerow([*row, *(optional[name](case) for name in more)])
+    return text.getvalue()
 
 
 def write_text_whole(path: Path, text: str) -> None:
@@ -199,7 +217,8 @@ def _row_problems(row: Mapping[str, str]) -> list[str]:
 def _case(row: Mapping[str, str], folder: Path) -> Case:
     images = {role: folder / row[role] for role in ROLES if role in row}
     lesion = folder / row["lesion"] if "lesion" in row else None
-    return Case(row["case_id"], row["patient_id"], images, lesion, row.get("split", "").lower() or None)
+    split, truth_by = row.get("split", "").lower() or None, row.get("truth_by")
+    return Case(row["case_id"], row["patient_id"], images, lesion, split, truth_by)
 
 
 def _check_writable(cases: Iterable[Case]) -> None:
