@@ -61,6 +61,7 @@ class ModelCard:
         prepare_settings: Arguments of the system's ``prepare``.
         inference_settings: How the network goes over the image, see ``inference.settings``.
         thresholds: Label value -> threshold, for labels with one of their own.
+        lesion_models: Label value -> the probability that a marked lesion is one.
     """
 
     id: str
@@ -81,6 +82,7 @@ class ModelCard:
     prepare_settings: dict[str, Any] = field(default_factory=dict)
     inference_settings: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[int, float] = field(default_factory=dict)
+    lesion_models: dict[int, dict[str, float]] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
@@ -164,6 +166,7 @@ def load_card(folder: Path) -> ModelCard:
             prepare_settings=dict(d.get("prepare_settings", {})),
             inference_settings=dict(d.get("inference_settings", {})),
             thresholds={int(value): float(t) for value, t in d.get("thresholds", {}).items()},
+            lesion_models={int(value): dict(each) for value, each in d.get("lesion_models", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -21,7 +21,9 @@ from StrokeSegLib.models import ModelCard
 from StrokeSegLib.postprocess import label_map
 from StrokeSegLib.preprocess.geometry import onto_reference
 from StrokeSegLib.systems import SYSTEMS, System
+from StrokeSegLib.training.calibrate_lesions import fitted, marked_lesions
 from StrokeSegLib.training.pool import SynthSource, generated_case, load_heads
+from StrokeSegLib.uncertainty import LesionModel
 from StrokeSegLib.volume import Volume
 
 #: Candidates; the mean Dice over the cases decides.
@@ -52,6 +54,8 @@ class Calibration:
         error_before, error_after: Expected calibration error of voxel probabilities (15 bins, within the brain).
         dice_raw, dice_post: Mean Dice over cases and labels at threshold 0.5 without, and with the chosen values.
         cases: How many.
+        lesion_models: By label, the probability that a marked lesion is one; labels that were never marked have none.
+        marked, real: Marked lesions behind these, and how many of them touch a true one.
     """
 
     temperature: float
@@ -62,6 +66,9 @@ class Calibration:
     dice_raw: float
     dice_post: float
     cases: int
+    lesion_models: dict[int, LesionModel]
+    marked: int
+    real: int
 
 
 def held_out_cases(
@@ -127,6 +134,7 @@ def calibrate(
     cooled = [{value: v.with_array(_cooled(v.array, temperature)) for value, v in m.items()} for m in maps]
     truths = [case.truth for case in cases]
     thresholds, smallest, best = best_thresholds(cooled, truths, system)
+    known = marked_lesions(cooled, truths, thresholds, smallest)
     return Calibration(
         temperature=temperature,
         thresholds=thresholds,
@@ -136,12 +144,19 @@ def calibrate(
         dice_raw=float(np.mean([_mean_dice(maps, truths, value, 0.5, 0.0) for value in system.labels])),
         dice_post=best,
         cases=len(cases),
+        lesion_models={value: fitted(lesions) for value, lesions in known.items() if lesions},
+        marked=sum(len(lesions) for lesions in known.values()),
+        real=sum(lesion.real for lesions in known.values() for lesion in lesions),
     )
 
 
 def as_card_keys(found: Calibration, card: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of model.json that a calibration sets."""
-    keys: dict[str, Any] = {"temperature": found.temperature, "min_lesion_ml": found.min_lesion_ml}
+    keys: dict[str, Any] = {
+        "temperature": found.temperature,
+        "min_lesion_ml": found.min_lesion_ml,
+        "lesion_models": {str(value): model.as_dict() for value, model in found.lesion_models.items()},
+    }
     values = list(found.thresholds.values())
     if SYSTEMS[card["system"]].way == "projections":
         k = dict.fromkeys(("k_axial", "k_coronal", "k_sagittal"), values[0])
@@ -161,6 +176,7 @@ def as_sentences(found: Calibration) -> tuple[str, ...]:
         f"at 0.5, {found.dice_post:.3f} after post-processing.",
         f"Expected calibration error of voxels in the brain {found.error_before:.4f} before and "
         f"{found.error_after:.4f} after the temperature.",
+        f"{found.real} of {found.marked} marked lesions touch a true one; the probability of a lesion was fitted to them.",
     )
 
 

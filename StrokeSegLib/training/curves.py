@@ -45,7 +45,7 @@ def draw_curves(rows: Sequence[dict[str, str]], path: Path, title: str) -> None:
         title: Above it.
     """
     large = Image.new("RGB", (SIZE[0] * ENLARGED, SIZE[1] * ENLARGED), PAPER)
-    pen = _Pen(ImageDraw.Draw(large))
+    pen = Pen(ImageDraw.Draw(large))
     pen.text((LOSS_BOX[0], 22), title, 20, anchor="lm")
     if rows:
         losses, validations = loss_lines(rows), validation_lines(rows)
@@ -88,7 +88,7 @@ def _line(rows: Sequence[dict[str, str]], network: str, column: str, name: str) 
     return Line(name, tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
 
 
-class _Pen:
+class Pen:
     """Draws in the coordinates of the finished picture."""
 
     def __init__(self, draw: ImageDraw.ImageDraw) -> None:

@@ -1,0 +1,59 @@
+"""Which marked lesions are real: known on cases with a truth, and what the lesion model is fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy import ndimage
+
+from StrokeSegLib.measure import CONNECTIVITY_26
+from StrokeSegLib.postprocess import label_map
+from StrokeSegLib.uncertainty import LesionModel, fit_lesion_model
+from StrokeSegLib.volume import Volume
+
+
+@dataclass(frozen=True)
+class MarkedLesion:
+    """One marked lesion: its mean probability, its volume in mL, and whether it touches a true one."""
+
+    mean_probability: float
+    volume_ml: float
+    real: bool
+
+
+def marked_lesions(
+    maps: Sequence[Mapping[int, Volume]],
+    truths: Sequence[Volume],
+    thresholds: Mapping[int, float],
+    smallest_ml: float,
+) -> dict[int, list[MarkedLesion]]:
+    """Every lesion that the thresholds mark, by label.
+
+    Args:
+        maps: Of each case, label value -> probability.
+        truths: Label maps on the same grids.
+        thresholds: By label.
+        smallest_ml: Smaller pieces are not marked.
+    """
+    found: dict[int, list[MarkedLesion]] = {value: [] for value in thresholds}
+    for probability, truth in zip(maps, truths, strict=True):
+        labels = label_map(probability, thresholds, smallest_ml)
+        for value, volume in probability.items():
+            numbered, count = ndimage.label(labels.array == value, CONNECTIVITY_26)
+            wanted = range(1, count + 1)
+            sizes = ndimage.sum_labels(numbered > 0, numbered, wanted)
+            means = ndimage.mean(volume.array, numbered, wanted)
+            touched = ndimage.maximum(truth.array == value, numbered, wanted)
+            for size, mean, real in zip(sizes, means, touched, strict=True):
+                found[value].append(MarkedLesion(float(mean), float(size) * truth.voxel_volume_ml, bool(real)))
+    return found
+
+
+def fitted(lesions: Sequence[MarkedLesion]) -> LesionModel:
+    """The lesion model of some marked lesions."""
+    return fit_lesion_model(
+        [one.mean_probability for one in lesions],
+        [one.volume_ml for one in lesions],
+        [one.real for one in lesions],
+    )
