@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -25,6 +26,9 @@ from StrokeSegLib.errors import InputError
 RESULT_NAMES = (
     "lesion.nii.gz", "lesion.seg.nrrd", "probability.nii.gz", "probability-*.nii.gz", "uncertainty.nii.gz",
     "measurements.json", "overlay.png", "evaluation.html", "evaluation.csv", "evaluation-*.png", "summary.json",
+    "agreement.json", "agreement.csv", "agreement.html", "agreement-*.png", "consensus-*.nii.gz",
+    "disagreement-*.nii.gz", "followup.json", "followup.html", "followup.png",
+    "report.html", "report.json", "report.pdf", "lesion-seg.dcm", "measurements-sr.dcm",
 )  # fmt: skip
 _STAGING_MARK = ".staging-"
 _OLD_MARK = "-old"
@@ -131,6 +135,13 @@ def clear_leftovers(out: Path, base: Path) -> None:
         if entry.name.endswith(_OLD_MARK) and not out.exists():
             entry.rename(out)  # killed between the two renames of a file system that can not swap
         else:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def clear_abandoned(out: Path) -> None:
+    """Removes what killed runs into ``out`` left, on any machine; for who knows that nobody writes there any more."""
+    for entry in list(out.parent.glob(f"{glob.escape(f'.{out.name}{_STAGING_MARK}')}*")):
+        if not entry.name.endswith(_OLD_MARK) or out.exists():
             shutil.rmtree(entry, ignore_errors=True)
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-WIDTH, HEIGHT = 400, 330
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 46
+from StrokeSegLib.report.svg_chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, dot, frame, line, svg
+
 #: Volumes below this are drawn here: a logarithm has no place for 0.
 SMALLEST_ML = 0.01
-
-Scale = Callable[[float], float]
 
 
 def volume_chart(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -25,16 +22,16 @@ def volume_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     top = 10 ** math.ceil(math.log10(highest))
     x, y = _log_scale(top, LEFT, WIDTH - RIGHT), _log_scale(top, HEIGHT - BOTTOM, TOP)
     ticks = _decades(top)
-    diagonal = _line(x(SMALLEST_ML), y(SMALLEST_ML), x(top), y(top), "guide")
+    diagonal = line(x(SMALLEST_ML), y(SMALLEST_ML), x(top), y(top), "guide")
     dots = [
-        _dot(
+        dot(
             x(float(row["truth_ml"])), y(float(row["predicted_ml"])),
             f"{row['case_id']}: truth {float(row['truth_ml']):.2f} mL, model {float(row['predicted_ml']):.2f} mL",
         )
         for row in rows
     ]  # fmt: skip
-    body = [_frame(x, y, ticks, ticks), diagonal, *dots]
-    return _svg("Volume: model against truth", "true volume, mL", "model's volume, mL", body)
+    body = [frame(x, y, ticks, ticks, _tick), diagonal, *dots]
+    return svg("Volume: model against truth", "true volume, mL", "model's volume, mL", body)
 
 
 def dice_chart(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -47,13 +44,13 @@ def dice_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     top = 10 ** math.ceil(math.log10(max([1.0, *(float(row["truth_ml"]) for row in bearing)])))
     x, y = _log_scale(top, LEFT, WIDTH - RIGHT), _unit_scale(HEIGHT - BOTTOM, TOP)
     dots = [
-        _dot(
+        dot(
             x(float(row["truth_ml"])), y(float(row["dice"])),
             f"{row['case_id']}: {float(row['truth_ml']):.2f} mL, Dice {float(row['dice']):.2f}",
         )
         for row in bearing
     ]  # fmt: skip
-    return _svg("Dice by lesion size", "true volume, mL", "Dice", [_frame(x, y, _decades(top), _QUARTERS), *dots])
+    return svg("Dice by lesion size", "true volume, mL", "Dice", [frame(x, y, _decades(top), _QUARTERS, _tick), *dots])
 
 
 def reliability_chart(bins: Sequence[Mapping[str, Any]]) -> str:
@@ -65,11 +62,11 @@ def reliability_chart(bins: Sequence[Mapping[str, Any]]) -> str:
     x, y = _unit_scale(LEFT, WIDTH - RIGHT), _unit_scale(HEIGHT - BOTTOM, TOP)
     points = " ".join(f"{x(b['stated']):.1f},{y(b['observed']):.1f}" for b in bins)
     dots = [
-        _dot(x(b["stated"]), y(b["observed"]), f"stated {b['stated']:.2f}, observed {b['observed']:.2f}") for b in bins
+        dot(x(b["stated"]), y(b["observed"]), f"stated {b['stated']:.2f}, observed {b['observed']:.2f}") for b in bins
     ]
-    line = f'<polyline points="{points}" class="curve"/>'
-    body = [_frame(x, y, _QUARTERS, _QUARTERS), _line(x(0), y(0), x(1), y(1), "guide"), line, *dots]
-    return _svg("Calibration of voxels", "stated probability", "observed frequency", body)
+    curve = f'<polyline points="{points}" class="curve"/>'
+    body = [frame(x, y, _QUARTERS, _QUARTERS), line(x(0), y(0), x(1), y(1), "guide"), curve, *dots]
+    return svg("Calibration of voxels", "stated probability", "observed frequency", body)
 
 
 _QUARTERS = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -91,32 +88,3 @@ def _unit_scale(start: float, end: float) -> Scale:
 
 def _tick(value: float) -> str:
     return f"≤{value:g}" if value == SMALLEST_ML else f"{value:g}"  # 0 is drawn there too
-
-
-def _frame(x: Scale, y: Scale, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> str:
-    parts = []
-    for tick in x_ticks:
-        parts.append(_line(x(tick), TOP, x(tick), HEIGHT - BOTTOM, "grid"))
-        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 16}" class="tick middle">{_tick(tick)}</text>')
-    for tick in y_ticks:
-        parts.append(_line(LEFT, y(tick), WIDTH - RIGHT, y(tick), "grid"))
-        parts.append(f'<text x="{LEFT - 7}" y="{y(tick) + 4:.1f}" class="tick end">{_tick(tick)}</text>')
-    return "".join(parts)
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
-
-
-def _dot(x: float, y: float, words: str) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="dot"><title>{escape(words)}</title></circle>'
-
-
-def _svg(title: str, x_words: str, y_words: str, body: Sequence[str]) -> str:
-    middle_y = (TOP + HEIGHT - BOTTOM) / 2
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f'<text x="{LEFT}" y="20" class="title">{escape(title)}</text>{"".join(body)}'
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.1f}" y="{HEIGHT - 10}" class="tick middle">{escape(x_words)}</text>'
-        f'<text transform="translate(15 {middle_y:.1f}) rotate(-90)" class="tick middle">{escape(y_words)}</text></svg>'
-    )

@@ -1,4 +1,4 @@
-"""How evaluation.html looks, on a screen and on paper."""
+"""How evaluation.html, agreement.html and followup.html look, on a screen and on paper."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ svg { background: #fff; border: 1px solid #d9dee5; border-radius: 8px; width: 10
 .grid { stroke: #e3e7ec }
 .guide { stroke: #8b96a5; stroke-dasharray: 5 4 }
 .curve { fill: none; stroke: #1769aa; stroke-width: 1.5 }
+.band { fill: #1769aa; fill-opacity: .1 }
 .dot { fill: #1769aa; fill-opacity: .7 }
 .tick { font-size: 12px; fill: #5b6675 }
 .title { font-size: 14px; font-weight: 600; fill: #1c2430 }

@@ -87,6 +87,8 @@ def slice_tiles(
     shown: Sequence[int],
     outlined: Sequence[tuple[NDArray[Any], Mapping[int, Color]]],
     window: tuple[float, float] | None = None,
+    heat: NDArray[Any] | None = None,
+    whole: bool = False,
 ) -> list[Image.Image]:
     """One tile a slice, all of one size, cut to the head, with outlines, the patient's sides and the position.
 
@@ -96,11 +98,15 @@ def slice_tiles(
         shown: Numbers of the slices.
         outlined: Label maps on the image's grid, each with the colors of its labels; later ones lie on top.
         window: Values shown as black and as white; fitted to the image when None.
+        heat: Laid over the scan, 0 (not seen) to 1 (yellow), on the image's grid.
+        whole: Show whole slices, not cut to the head.
     """
     low, high = window or _window(image.array)
     scans = [picture(image.array, view, n).astype(np.float32) for n in shown]
     masks = [[picture(array, view, n) for array, _ in outlined] for n in shown]
-    rows, columns = _crop(scans, [mask for of_slice in masks for mask in of_slice], low + 0.1 * (high - low))
+    rows, columns = (slice(0, n) for n in scans[0].shape)
+    if not whole:
+        rows, columns = _crop(scans, [mask for of_slice in masks for mask in of_slice], low + 0.1 * (high - low))
     across = _slices_across(len(shown))
     width = min(max((INNER_WIDTH - (across - 1) * GAP) // across, MIN_SLICE_WIDTH), MAX_SLICE_WIDTH)
     height_mm = (rows.stop - rows.start) * image.spacing_mm[view.down]
@@ -110,11 +116,22 @@ def slice_tiles(
     for number, scan, of_slice in zip(shown, scans, masks, strict=True):
         gray = np.nan_to_num((scan[rows, columns] - low) / (high - low)).clip(0, 1) * 255
         tile = Image.fromarray(gray.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC).convert("RGB")
+        if heat is not None:
+            _lay_over(tile, picture(heat, view, number)[rows, columns])
         for mask, (_, colors) in zip(of_slice, outlined, strict=True):
             _outline(tile, mask[rows, columns], colors)
         _annotate(tile, view, position_mm(image, view, number))
         tiles.append(tile)
     return tiles
+
+
+def _lay_over(tile: Image.Image, heat: NDArray[Any]) -> None:
+    """Colors from red (little) to yellow (1), without smoothing: a voxel's value is what is told."""
+    level = np.asarray(heat, np.float32).clip(0, 1)
+    red_to_yellow = np.stack([np.full_like(level, 255), 40 + 195 * level, np.full_like(level, 20)], axis=-1)
+    color = Image.fromarray(red_to_yellow.astype(np.uint8)).resize(tile.size, Image.Resampling.NEAREST)
+    cover = Image.fromarray(np.where(level > 0, 200, 0).astype(np.uint8)).resize(tile.size, Image.Resampling.NEAREST)
+    tile.paste(color, (0, 0), cover)
 
 
 def _window(array: NDArray[Any]) -> tuple[float, float]:
@@ -170,9 +187,9 @@ def _annotate(tile: Image.Image, view: View, at_mm: float) -> None:
     draw.text((8, tile.height - 7), position, TEXT, font(14), "ls", stroke_width=2, stroke_fill=(0, 0, 0))
 
 
-def montage(tiles: Sequence[Image.Image]) -> Image.Image:
-    """The tiles on one page, with room for a head and a foot."""
-    across = _slices_across(len(tiles))
+def montage(tiles: Sequence[Image.Image], across: int | None = None) -> Image.Image:
+    """The tiles on one page, ``across`` of them in a row, with room for a head and a foot."""
+    across = across or _slices_across(len(tiles))
     width, height = tiles[0].size
     down = -(-len(tiles) // across)
     inner = max(across * (width + GAP) - GAP, INNER_WIDTH)
