@@ -12,7 +12,7 @@ from StrokeSegLib.callbacks import Progress
 #: Stages as people read them, in the order of the work.
 STAGE_WORDS = {
     "make": "Making a head",
-    "cases": "Making cases",
+    "cases": "Cases",
     "check": "Checking the cases",
     "count": "Counting intensities",
     "train": "Training",
@@ -23,6 +23,9 @@ STAGE_WORDS = {
     "restore": "Back to the scan's grid",
     "measure": "Measuring",
     "write": "Writing",
+    "agree": "Comparing raters",
+    "register": "Registering the scans",
+    "compare": "Comparing the lesions",
 }
 
 

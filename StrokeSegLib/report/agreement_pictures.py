@@ -13,6 +13,8 @@ from scipy import ndimage
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.report.overlay import (
+    CT_AIR_HU,
+    CT_WINDOW_HU,
     MARGIN,
     QUIET,
     TEXT,
@@ -64,7 +66,7 @@ def draw_disagreement(
         ((mask.array != 0)[box].astype(np.uint8), {1: color})
         for mask, color in zip(shown_masks.values(), RATER_COLORS, strict=False)
     ]
-    window = None if image is not None else (0.0, 4.0)
+    window = (0.0, 4.0) if image is None else CT_WINDOW_HU if float(scan.array.min()) < CT_AIR_HU else None
     tiles = slice_tiles(cut, view, numbers, outlined, window, whole=True)
     tiles += slice_tiles(cut, view, numbers, [], window, heat=where.array[box], whole=True)
     page = montage(tiles, across=len(numbers))

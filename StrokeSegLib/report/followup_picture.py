@@ -12,7 +12,19 @@ from scipy import ndimage
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.report.agreement_pictures import box_around, cut_to
-from StrokeSegLib.report.overlay import MARGIN, QUIET, TEXT, Color, font, foot, montage, save_picture, slice_tiles
+from StrokeSegLib.report.overlay import (
+    CT_AIR_HU,
+    CT_WINDOW_HU,
+    MARGIN,
+    QUIET,
+    TEXT,
+    Color,
+    font,
+    foot,
+    montage,
+    save_picture,
+    slice_tiles,
+)
 from StrokeSegLib.report.slices import choose_slices, choose_view
 from StrokeSegLib.volume import Volume
 
@@ -44,8 +56,9 @@ def draw_followup(before: Volume, after: Volume, before_labels: Volume, after_la
     # Both scans are cut alike, so that a place is at the same place in both.
     box = box_around(_head(before.array) | (old != 0) | (new != 0), before, view, BORDER_MM)
     before, after, old, new = cut_to(before, box), cut_to(after, box), old[box], new[box]
-    left = slice_tiles(before, view, shown, [(old, {1: BEFORE_COLOR})], whole=True)
-    right = slice_tiles(after, view, shown, [(old, {1: BEFORE_COLOR}), (new, {1: AFTER_COLOR})], whole=True)
+    window = CT_WINDOW_HU if float(before.array.min()) < CT_AIR_HU else None
+    left = slice_tiles(before, view, shown, [(old, {1: BEFORE_COLOR})], window, whole=True)
+    right = slice_tiles(after, view, shown, [(old, {1: BEFORE_COLOR}), (new, {1: AFTER_COLOR})], window, whole=True)
     tiles = [tile for pair in zip(left, right, strict=True) for tile in pair]
     page = montage(tiles, across=4 if len(shown) > 1 else 2)
     _title(page)

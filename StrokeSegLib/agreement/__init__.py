@@ -1,0 +1,1 @@
+"""How well readers and models agree: pairs and groups, over the cases that they share."""
