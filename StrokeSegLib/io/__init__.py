@@ -11,14 +11,14 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io.dicom import looks_like_dicom, read_dicom_file, read_dicom_folder
+from StrokeSegLib.io.dicom import Series, list_series, looks_like_dicom, read_dicom_file, read_dicom_folder
 from StrokeSegLib.io.metaimage import check_whole
 from StrokeSegLib.io.nifti import read_nifti
 from StrokeSegLib.io.reading import Reading, quiet_itk, several_volumes_error
 from StrokeSegLib.io.writing import Segment, write_image, write_segmentation
 from StrokeSegLib.volume import Volume
 
-__all__ = ["Reading", "Segment", "read_image", "write_image", "write_segmentation"]
+__all__ = ["Reading", "Segment", "Series", "list_series", "read_image", "write_image", "write_segmentation"]
 
 _KINDS = ".nii, .nii.gz, .nrrd, .mha, a DICOM file or a DICOM folder"
 _NIFTI = (".nii", ".nii.gz")

@@ -56,6 +56,25 @@ class Slice:
     pixel_id: int
     components: int
     mosaic: bool
+    image_type: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series of images in a folder, as a person picks one; nothing that names the patient.
+
+    Attributes:
+        uid: For ``FOLDER#UID``.
+        modality, description, b_value, image_type: As in the first image's header, empty where it does not say.
+        images: Number of files.
+    """
+
+    uid: str
+    modality: str
+    description: str
+    b_value: str
+    image_type: str
+    images: int
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -72,6 +91,35 @@ def read_dicom_folder(folder: Path, series_uid: str | None) -> Reading:
         InputError: No image in the folder, several series and none asked for, an unknown one, a damaged file, or
             slices that do not make one volume.
     """
+    series = _series_of(folder)
+    if series_uid is None and len(series) > 1:
+        raise InputError(
+            f"the folder {folder} holds {len(series)} DICOM series, one is needed: {_listed(series)}; "
+            f"ask for one with {folder}#SERIES_UID"
+        )
+    if series_uid is not None and series_uid not in series:
+        raise InputError(f"the folder {folder} has no DICOM series {series_uid}; it holds {_listed(series)}")
+    return _read_slices(str(folder), series[series_uid or next(iter(series))])
+
+
+def list_series(folder: Path) -> list[Series]:
+    """The image series of a folder and its subfolders, in the order of their first files.
+
+    Raises:
+        InputError: No image in the folder, or a damaged one.
+    """
+    return [
+        Series(uid, items[0].modality, items[0].description, items[0].b_value, items[0].image_type, len(items))
+        for uid, items in _series_of(folder).items()
+    ]
+
+
+def _series_of(folder: Path) -> dict[str, list[Slice]]:
+    """Headers by series UID.
+
+    Raises:
+        InputError: No image in the folder, or a damaged one.
+    """
     files = sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
     if not files:
         raise InputError(f"the folder {folder} is empty, a folder of DICOM images is needed: check the path")
@@ -85,14 +133,7 @@ def read_dicom_folder(folder: Path, series_uid: str | None) -> Reading:
     series: dict[str, list[Slice]] = {}
     for item in slices:
         series.setdefault(item.series, []).append(item)
-    if series_uid is None and len(series) > 1:
-        raise InputError(
-            f"the folder {folder} holds {len(series)} DICOM series, one is needed: {_listed(series)}; "
-            f"ask for one with {folder}#SERIES_UID"
-        )
-    if series_uid is not None and series_uid not in series:
-        raise InputError(f"the folder {folder} has no DICOM series {series_uid}; it holds {_listed(series)}")
-    return _read_slices(str(folder), series[series_uid or next(iter(series))])
+    return series
 
 
 def read_dicom_file(path: Path) -> Reading:
@@ -153,6 +194,7 @@ def _read_header(path: Path) -> Slice | None:
         pixel_id=reader.GetPixelID(),
         components=reader.GetNumberOfComponents(),
         mosaic="MOSAIC" in text("0008|0008").split("\\"),
+        image_type=text("0008|0008"),
     )
 
 
