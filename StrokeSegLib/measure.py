@@ -59,6 +59,7 @@ class Lesion:
             0: the middle one of the three voxel spacings, which is the in-plane extent where slices are thickest.
         side: "left", "right" (the patient's) or "midline".
         mean_probability: Mean of the label's probability over the lesion's voxels, 0-1; None without a probability.
+        probability: That this is a lesion at all, 0-1, where the model's card can tell.
     """
 
     label: int
@@ -67,10 +68,15 @@ class Lesion:
     max_diameter_mm: float
     side: str
     mean_probability: float | None
+    probability: float | None = None
 
 
 def measure_lesions(
-    labels: Volume, probability: Mapping[int, Volume] | None = None, brain: Volume | None = None
+    labels: Volume,
+    probability: Mapping[int, Volume] | None = None,
+    brain: Volume | None = None,
+    *,
+    plane: NDArray[np.float64] | None = None,
 ) -> list[Lesion]:
     """Measures every lesion of a label map.
 
@@ -78,6 +84,7 @@ def measure_lesions(
         labels: Label map, integer or bool; 0 is background.
         probability: Per label its probability (0-1) on the same grid. A label without one has mean_probability None.
         brain: Brain mask (non-zero is brain) on the same grid, from which left and right are told.
+        plane: The mid-sagittal plane where it is known already; then ``brain`` is not looked at for it.
 
     Returns:
         Lesions by label, and within a label the largest first. Empty for an empty label map.
@@ -95,8 +102,9 @@ def measure_lesions(
     parts = list(_components(labels.array))
     if not parts:
         return []
-    no_mask = labels.with_array(np.broadcast_to(np.False_, labels.array.shape))
-    plane = midsagittal_plane(no_mask if brain is None else brain)
+    if plane is None:
+        no_mask = labels.with_array(np.broadcast_to(np.False_, labels.array.shape))
+        plane = midsagittal_plane(no_mask if brain is None else brain)
     lesions = [_measure(value, ijk, labels, probability.get(value), plane) for value, ijk in parts]
     return sorted(lesions, key=lambda lesion: (lesion.label, -lesion.volume_ml))
 

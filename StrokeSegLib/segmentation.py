@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,11 +15,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.inference.backends import Backend, choose, load_backends
+from StrokeSegLib.inference.backends import Backend
+from StrokeSegLib.inference.engine import Engine
 from StrokeSegLib.inference.planes import AT_K
 from StrokeSegLib.inference.predict import Prediction, Progress, predict
 from StrokeSegLib.io import Reading, Segment, read_image, write_image, write_segmentation
-from StrokeSegLib.measure import measure_lesions
+from StrokeSegLib.measure import Lesion, measure_lesions, midsagittal_plane
 from StrokeSegLib.models import ModelCard, find_model
 from StrokeSegLib.postprocess import label_map, remove_small_labels
 from StrokeSegLib.preprocess.geometry import onto_reference
@@ -37,6 +39,7 @@ from StrokeSegLib.result_folder import staged_results
 from StrokeSegLib.systems import SYSTEMS, System
 from StrokeSegLib.systems.ct_perfusion import CORE, CT_PERFUSION, PENUMBRA
 from StrokeSegLib.terminology import color_rgb, terminology_entry
+from StrokeSegLib.uncertainty import LesionModel, uncertainty_map
 from StrokeSegLib.volume import Volume, from_sitk
 
 ImageLike: TypeAlias = str | os.PathLike[str] | sitk.Image | Volume
@@ -52,6 +55,7 @@ class SegmentationResult:
         measurements: The content of measurements.json.
         image: The first input, for the overlay.
         card: The model.
+        uncertainty: How likely each voxel's label is wrong, float32 0..1 on the same grid.
     """
 
     labels: Volume
@@ -59,6 +63,7 @@ class SegmentationResult:
     measurements: dict[str, Any]
     image: Volume
     card: ModelCard
+    uncertainty: Volume | None = None
 
     def write(self, out: Path, *, force: bool = False) -> None:
         """Writes all result files into a folder, all or none.
@@ -85,6 +90,8 @@ class SegmentationResult:
                 probability = self.probability[label.value]
                 rounded = probability.with_array(probability.array.round(3))
                 write_image(rounded, folder / f"probability{suffix}.nii.gz")
+            if self.uncertainty is not None:
+                write_image(self.uncertainty.with_array(self.uncertainty.array.round(2)), folder / "uncertainty.nii.gz")
             draw_overlay(
                 self.image,
                 self.labels,
@@ -105,6 +112,7 @@ def segment(
     backend: str = "auto",
     threshold: float | None = None,
     networks: Mapping[str, Backend] | None = None,
+    engine: Engine | None = None,
 ) -> SegmentationResult:
     """Finds stroke lesions.
 
@@ -117,6 +125,7 @@ def segment(
         backend: ``auto``, ``openvino`` or ``torch``.
         threshold: Probability from which a voxel counts, 0..1; the model's own when None.
         networks: The model's networks by name where the caller has loaded them; the folder's files otherwise.
+        engine: Keeps networks warm from call to call; without one they are loaded for this call alone.
 
     Raises:
         InputError: Wrong roles, unreadable or unsuitable images, unknown model, damaged weights.
@@ -135,8 +144,7 @@ def segment(
     volumes, warnings = _on_one_grid(readings)
 
     started = time.perf_counter()
-    loaded = networks or load_backends(card, choose(backend, device))
-    first = next(iter(loaded.values()))
+    loaded, fell_back = (networks, ()) if networks else (engine or Engine(keep=1)).ready(card, backend, device)
     seconds["load"] = time.perf_counter() - started
     prediction = predict(volumes, card, system, loaded, report, threshold=threshold)
     seconds.update(prediction.seconds)
@@ -145,8 +153,11 @@ def segment(
     report("measure", 0, 1)
     thresholds = _thresholds(card, prediction, threshold)
     labels = _labels(volumes, card, system, prediction, thresholds)
-    lesions = measure_lesions(labels, prediction.probability, prediction.brain)
+    plane = midsagittal_plane(prediction.brain)
+    lesions = _with_probability(measure_lesions(labels, prediction.probability, plane=plane), card)
+    uncertainty = uncertainty_map(prediction.probability, labels)
     warnings = (*warnings, *prediction.warnings)
+    run = prediction.run
     report("measure", 1, 1)
     seconds["measure"] = time.perf_counter() - started
     measurements = build_measurements(
@@ -155,16 +166,30 @@ def segment(
         ),
         {role: record_input(_name(inputs[role]), reading.volume) for role, reading in readings.items()},
         lesions,
-        RunRecord(first.device, first.name, seconds, warnings),
+        RunRecord(run.device, run.backend, seconds, (*warnings, *fell_back, *run.warnings)),
         review_reasons=reasons_for_review(lesions, warnings, prediction.probability, thresholds),
         more={
             **prediction.notes,
+            "precision": run.precision,
+            "memory_rung": run.memory_rung,
             "thresholds": {str(value): t for value, t in thresholds.items()},
+            "midsagittal_plane_lps": plane.tolist(),  # x = a + b*y + c*z, mm: tells left from right again
             **_findings(card, system, prediction, labels),
         },
     )
     image = next(iter(readings.values())).volume
-    return SegmentationResult(labels, prediction.probability, measurements, image, card)
+    return SegmentationResult(labels, prediction.probability, measurements, image, card, uncertainty)
+
+
+def _with_probability(lesions: Sequence[Lesion], card: ModelCard) -> list[Lesion]:
+    """The lesions with the probability that each is one, by the card's lesion models."""
+    models = {value: LesionModel(**weights) for value, weights in card.lesion_models.items()}
+    return [
+        dataclasses.replace(one, probability=models[one.label].probability(one.mean_probability, one.volume_ml))
+        if one.label in models and one.mean_probability is not None
+        else one
+        for one in lesions
+    ]
 
 
 def _thresholds(card: ModelCard, prediction: Prediction, threshold: float | None) -> dict[int, float]:

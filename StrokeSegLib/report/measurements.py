@@ -126,8 +126,9 @@ def reasons_for_review(
 ) -> list[str]:
     """Why a human must look at this result; empty where nothing speaks for it (which proves nothing).
 
-    Three rules: the input raised a warning; a lesion's mean probability is under 0.7; no lesion was found, although at
-    least 0.1 mL of tissue reaches half of its label's threshold.
+    Three rules: the input raised a warning; a lesion's probability of being one (its mean probability, where the model
+    knows no other) is under 0.7; no lesion was found, although at least 0.1 mL of tissue reaches half of its label's
+    threshold.
 
     Args:
         lesions: As ``measure_lesions`` gives them.
@@ -136,12 +137,17 @@ def reasons_for_review(
         thresholds: By label, those that made the label map.
     """
     reasons = [f"a warning about the input: {warning}" for warning in warnings]
-    means = [one.mean_probability for one in lesions if one.mean_probability is not None]
-    borderline = sum(mean < BORDERLINE_PROBABILITY for mean in means)
-    if borderline:
-        reasons.append(
-            f"borderline: {borderline} of {len(lesions)} lesions have a mean probability under {BORDERLINE_PROBABILITY}"
+    if any(one.probability is not None for one in lesions):
+        doubtful = sum(one.probability is not None and one.probability < BORDERLINE_PROBABILITY for one in lesions)
+        why = f"a probability under {BORDERLINE_PROBABILITY} of being one"
+    else:
+        means = [one.mean_probability for one in lesions if one.mean_probability is not None]
+        doubtful, why = (
+            sum(mean < BORDERLINE_PROBABILITY for mean in means),
+            (f"a mean probability under {BORDERLINE_PROBABILITY}"),
         )
+    if doubtful:
+        reasons.append(f"borderline: {doubtful} of {len(lesions)} lesions have {why}")
     for value, volume in probability.items() if not lesions else ():
         half = thresholds[value] / 2
         voxels = int(np.count_nonzero(volume.array >= half))
@@ -221,6 +227,7 @@ def _lesion(lesion: Lesion) -> dict[str, Any]:
         "max_diameter_mm": round(lesion.max_diameter_mm, 1),
         "side": lesion.side,
         "mean_probability": None if mean is None else round(mean, 3),
+        **({} if lesion.probability is None else {"probability": round(lesion.probability, 3)}),
     }
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.preprocess.brain import brain_mask
+from StrokeSegLib.preprocess.brain import PARENCHYMA_ADC_UM2_PER_MS, brain_mask
 from StrokeSegLib.preprocess.geometry import Grid, resample, resized_grid, to_axial, working_grid
-from StrokeSegLib.preprocess.intensity import PARENCHYMA_ADC_UM2_PER_MS, dwi_scale, find_adc_unit, network_channels
+from StrokeSegLib.preprocess.intensity import dwi_scale, find_adc_unit, network_channels
 from StrokeSegLib.preprocess.mr_brain import mr_brain_mask
 from StrokeSegLib.preprocess.mr_scale import imagenet_channels, scaled, scaled_adc, scaled_dwi
 from StrokeSegLib.systems.base import Prepared, System

@@ -21,7 +21,7 @@ from StrokeSegLib.progress import shown_progress
 from StrokeSegLib.segmentation import segment
 from StrokeSegLib.statistics import roc_auc
 from StrokeSegLib.synth.sources import load_sources
-from StrokeSegLib.uncertainty import error_probability
+from StrokeSegLib.uncertainty import error_probability, uncertainty_map
 from StrokeSegLib.volume import Volume
 
 #: Voxels of a case that are ranked: all wrong ones up to half of them, the rest right ones.
@@ -54,6 +54,7 @@ def main() -> None:
                 {v: p.array for v, p in one.probability.items()},
                 {v: p.array[..., ::-1] for v, p in other.probability.items()},
                 labels,
+                case.truth,
             )
             which = ranked_voxels(np.random.default_rng(n), labels != truth, next(iter(case.images.values())).array)
             wrong = (labels != truth).ravel()[which]
@@ -66,10 +67,10 @@ def main() -> None:
     everything = np.concatenate(wrong_all).tolist()
     for name, parts in pooled.items():
         area = roc_auc(np.concatenate(parts), everything)
-        print(f"{name}: {area:.4f} together, {np.mean(means[name]):.4f} mean of {len(means[name])} cases")
+        print(f"{name}: {area:.5f} together, {np.mean(means[name]):.5f} mean of {len(means[name])} cases")
 
 
-def candidates(first: Mapping[int, NDArray], second: Mapping[int, NDArray], labels: NDArray) -> Maps:
+def candidates(first: Mapping[int, NDArray], second: Mapping[int, NDArray], labels: NDArray, grid: Volume) -> Maps:
     """The maps to choose from, by name; ``first`` made the labels."""
     mean = {value: (first[value] + second[value]) / 2 for value in first}
     apart = np.max([np.abs(first[value] - second[value]) for value in first], axis=0)
@@ -79,6 +80,12 @@ def candidates(first: Mapping[int, NDArray], second: Mapping[int, NDArray], labe
         "probability that the label is wrong, one pass": error_probability(first, labels),
         "p (1 - p) of the mean of two": np.max([p * (1 - p) for p in mean.values()], axis=0),
         "difference of two": apart,
+        "with surroundings, one pass (what is written)": uncertainty_map(
+            {value: grid.with_array(p) for value, p in first.items()}, grid.with_array(labels.astype(np.uint8))
+        ).array,
+        "with surroundings, mean of two": uncertainty_map(
+            {value: grid.with_array(p) for value, p in mean.items()}, grid.with_array(labels.astype(np.uint8))
+        ).array,
         "probability that the label is wrong, mean of two": error_probability(mean, labels),
         "the larger of the two probabilities that the label is wrong": np.maximum(
             error_probability(first, labels), error_probability(second, labels)

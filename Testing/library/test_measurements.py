@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from importlib import metadata
@@ -158,3 +159,12 @@ def test_near_misses_are_no_reason_once_a_lesion_was_found() -> None:
 
 def test_reasons_raise_the_flag() -> None:
     assert built([], review_reasons=["look"])["needs_review"] == {"flag": True, "reasons": ["look"]}
+
+
+def test_a_lesion_that_is_hardly_one_asks_for_a_look() -> None:
+    """Where the model knows how probable a lesion is, that counts and not its mean probability."""
+    sure = Lesion(1, 2.0, (0.0, 0.0, 0.0), 10.0, "left", 0.65, 0.9)
+    doubtful = dataclasses.replace(sure, probability=0.4, mean_probability=0.95)
+    assert reasons_for_review([sure], [], {}, {}) == []
+    (reason,) = reasons_for_review([sure, doubtful], [], {}, {})
+    assert "1 of 2 lesions have a probability under 0.7 of being one" in reason

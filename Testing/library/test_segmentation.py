@@ -137,7 +137,11 @@ def test_an_impossible_threshold_is_refused(case: SyntheticCase, threshold: floa
 def test_the_written_folder_holds_what_the_contract_names(result: SegmentationResult, tmp_path: Path) -> None:
     result.write(tmp_path / "out")
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert names == {"lesion.nii.gz", "lesion.seg.nrrd", "probability.nii.gz", "measurements.json", "overlay.png"}
+    pictures = {"probability.nii.gz", "uncertainty.nii.gz", "overlay.png"}
+    assert names == {"lesion.nii.gz", "lesion.seg.nrrd", "measurements.json", *pictures}
+    doubt = read_image(tmp_path / "out" / "uncertainty.nii.gz").volume
+    assert doubt.same_grid(result.labels)
+    assert 0 < doubt.array.max() <= 1
     labels = read_image(tmp_path / "out" / "lesion.nii.gz").volume
     assert labels.array.dtype == np.uint8
     assert np.array_equal(labels.array, result.labels.array)

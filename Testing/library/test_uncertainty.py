@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.uncertainty import LesionModel, error_probability, fit_lesion_model
+from StrokeSegLib.uncertainty import LesionModel, error_probability, fit_lesion_model, uncertainty_map
+from StrokeSegLib.volume import Volume
 
 
 def test_a_marked_voxel_is_wrong_with_the_rest_an_unmarked_one_with_the_largest() -> None:
@@ -18,6 +19,27 @@ def test_a_marked_voxel_is_wrong_with_the_rest_an_unmarked_one_with_the_largest(
 def test_what_was_dropped_stays_doubtful() -> None:
     p = {1: np.array([[[0.95]]], np.float32)}
     assert error_probability(p, np.zeros((1, 1, 1), np.uint8))[0, 0, 0] == pytest.approx(0.95)
+
+
+def test_a_voxel_is_seen_with_its_surroundings() -> None:
+    """A lone sure voxel among unsure ones is doubted; far from anything nothing is."""
+    p = np.zeros((5, 41, 41), np.float32)
+    p[2, 20, 20] = 1.0
+    volume = Volume(p, (1.0, 1.0, 5.0))
+    labels = volume.with_array((p > 0.5).astype(np.uint8))
+    doubt = uncertainty_map({1: volume}, labels)
+    assert doubt.same_grid(volume)
+    # Its blur holds (1 / (sqrt(2 pi) sigma))^2 of it in the plane (the next slices are 5 mm away: 1 / 1.06).
+    sigma = 4 / 2.355
+    own = 1 / (2 * np.pi * sigma**2)
+    assert doubt.array[2, 20, 20] == pytest.approx(1 - (1 + own) / 2, abs=0.02)
+    assert 0 < doubt.array[2, 20, 22] < 0.05
+    assert doubt.array[2, 20, 30] == 0
+
+
+def test_nothing_found_is_no_doubt() -> None:
+    nothing = Volume(np.zeros((2, 4, 4), np.float32), (1.0, 1.0, 1.0))
+    assert not uncertainty_map({1: nothing}, nothing.with_array(np.zeros((2, 4, 4), np.uint8))).array.any()
 
 
 def test_a_lesion_model_by_hand() -> None:
