@@ -19,14 +19,20 @@ COMMANDS = (
     "demo",
     "models",
     "segment",
+    "batch",
     "train",
     "evaluate",
     "crossval",
     "ablate",
+    "agreement",
+    "followup",
+    "review",
+    "report",
     "synth",
     "export",
     "benchmark",
     "cases",
+    "worker",
 )
 
 
@@ -46,8 +52,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     try:
         arguments = _parser().parse_args(words)
-        command: Callable[[argparse.Namespace], None] = arguments.command
-        command(arguments)
+        command: Callable[[argparse.Namespace], int | None] = arguments.command
+        return command(arguments) or DONE
     except InputError as error:
         print(f"strokeseg: {error}", file=sys.stderr)
         return WRONG_INPUT
@@ -57,7 +63,6 @@ def main(words: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("strokeseg: out of memory; close other programs or use a machine with more", file=sys.stderr)
         return FAULT
-    return DONE
 
 
 def _parser() -> argparse.ArgumentParser:

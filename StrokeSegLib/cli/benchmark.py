@@ -7,6 +7,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -27,6 +28,18 @@ def add_parser(commands: Any) -> None:
     )
     training.add_argument("--json", action="store_true", help="print JSON on stdout instead of lines")
     training.set_defaults(command=_training)
+    inference = kinds.add_parser("inference", help="a scan of real size: by stage, against plain MONAI, floor, memory")
+    inference.add_argument("--system", metavar="NAME", help="one system only; else all")
+    inference.add_argument("--model", metavar="ID", help="this model (its id or folder) in place of a system's own")
+    inference.add_argument("--full-width", action="store_true", help="the published width, with random weights")
+    inference.add_argument("--plot", type=Path, metavar="FILE.png", help="draw cost against volume")
+    inference.add_argument("--json", action="store_true", help="print JSON on stdout instead of lines")
+    inference.set_defaults(command=_inference)
+    batch = kinds.add_parser("batch", help="cases per hour of a batch against one by one")
+    batch.add_argument("--model", default="mri", metavar="ID", help="a model's id or its folder (%(default)s)")
+    batch.add_argument("--count", type=int, default=20, metavar="N", help="generated cases (%(default)s)")
+    batch.add_argument("--json", action="store_true", help="print JSON on stdout instead of lines")
+    batch.set_defaults(command=_batch)
 
 
 def _synth(arguments: argparse.Namespace) -> None:
@@ -59,6 +72,54 @@ def _training(arguments: argparse.Namespace) -> None:
         else:
             measured = {system: training_speed(system, arguments.steps, progress) for system in systems}
     show(measured, as_json=arguments.json)
+
+
+def _inference(arguments: argparse.Namespace) -> None:
+    from StrokeSegLib.errors import InputError
+    from StrokeSegLib.models import find_model
+    from StrokeSegLib.progress import shown_progress
+    from StrokeSegLib.training.presets import PRESETS, find_preset
+
+    if arguments.model and (arguments.system or arguments.full_width):
+        raise InputError("--model names what is measured, --system and --full-width do so too: give one of them")
+    systems = [find_preset(arguments.system, "bundled").system] if arguments.system else list(PRESETS)
+    if arguments.model:
+        find_model(arguments.model)
+    if arguments.plot and (arguments.plot.suffix != ".png" or not arguments.plot.absolute().parent.is_dir()):
+        raise InputError(f"the plot is a picture in a folder that is there, got {arguments.plot}; name a FILE.png")
+    if any(importlib.util.find_spec(package) is None for package in ("torch", "monai", "onnx")):
+        raise InputError("this benchmark needs torch and monai; pip install 'strokeseg[train]'")
+
+    from StrokeSegLib.speed.inference import benchmark_model, benchmark_system
+    from StrokeSegLib.speed.picture import draw_cost
+
+    with shown_progress() as progress:
+        if arguments.model:
+            found = [benchmark_model(arguments.model, progress)]
+        else:
+            found = [benchmark_system(each, progress, full_width=arguments.full_width) for each in systems]
+    measured = {each.name: each.numbers for each in found}
+    if arguments.plot:
+        draw_cost(measured, arguments.plot)
+    show(measured, as_json=arguments.json)
+
+
+def _batch(arguments: argparse.Namespace) -> None:
+    from StrokeSegLib.errors import InputError
+    from StrokeSegLib.models import find_model
+
+    card = find_model(arguments.model)
+    if importlib.util.find_spec("torch") is None:
+        raise InputError("this benchmark needs torch; pip install 'strokeseg[train]'")
+
+    from StrokeSegLib.progress import shown_progress
+    from StrokeSegLib.speed.batch import TURNS, batch_speed
+
+    if arguments.count < TURNS:
+        raise InputError(f"this benchmark needs at least {TURNS} cases, got --count {arguments.count}")
+    with shown_progress() as progress:
+        measured = batch_speed(arguments.model, arguments.count, progress)
+    show({f"batch-{card.id}": measured}, as_json=arguments.json)
 
 
 def synth_speed(count: int, modalities: Sequence[str]) -> dict[str, dict[str, float]]:

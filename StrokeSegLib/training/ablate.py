@@ -32,7 +32,9 @@ from StrokeSegLib.training.crossval import (
     over_folds,
     over_values,
 )
-from StrokeSegLib.training.presets import find_preset, with_settings
+from StrokeSegLib.training.out_of_fold import out_of_fold_model
+from StrokeSegLib.training.presets import Preset, find_preset, with_settings
+from StrokeSegLib.training.presets.three_projection import PaperThreeProjection
 from StrokeSegLib.training.splits import fold_sides
 
 RESULT, TEXT = "ablation.json", "ablation.txt"
@@ -73,6 +75,8 @@ def ablate(
     every = ablation_rows(preset)
     chosen = choose_rows(every, rows)
     presets = {row.key: with_settings(preset, row.words) for row in chosen if not row.not_run}
+    for each in presets.values():
+        check_before_training(each)
     check_cases(cases, SYSTEMS[system], recipe_for(preset).prepare_settings, progress=report)
     dealt = open_folds(preset, cases, out, folds)
     healthy = healthy_ids(cases)
@@ -91,7 +95,7 @@ def ablate(
             seen = training_cases(row, train_on, healthy)
             told = named_progress(report, f"{row.key}-fold-{fold + 1}")
             trained = out / "trained" / shared / f"fold-{fold + 1}"
-            model = fold_model(presets[row.key], seen, trained, device=device, progress=told, cache_dir=out / "cache")
+            model = _trained(row, presets[row.key], seen, trained, device, told, out / "cache")
             summaries.append(_evaluated(row, model, held_out, out / "rows" / row.key, fold, device, told))
         ours = {**over_folds(summaries), "both_dice": over_values([_both(summary) for summary in summaries])}
         results.append({"key": row.key, "title": row.title, "words": list(row.words), "ours": ours})
@@ -108,6 +112,27 @@ def training_cases(row: Row, cases: Sequence[Case], healthy: Collection[str]) ->
         healthy: Ids of cases without a lesion.
     """
     return [case for case in cases if row.with_healthy or case.case_id not in healthy]
+
+
+def check_before_training(preset: Preset) -> None:
+    """Refuses a file of weights that a later row would only stumble on after hours.
+
+    Raises:
+        InputError: It does not fit the preset's networks.
+    """
+    if isinstance(preset, PaperThreeProjection):
+        from StrokeSegLib.training.recipes.three_projection import check_encoder_weights
+
+        check_encoder_weights(preset)
+
+
+def _trained(
+    row: Row, preset: Preset, cases: Sequence[Case], folder: Path, device: str, progress: Progress, cache: Path
+) -> Path:
+    """The model folder of a row's networks in one fold."""
+    if row.out_of_fold and isinstance(preset, PaperThreeProjection):
+        return out_of_fold_model(preset, cases, folder, device=device, progress=progress, cache_dir=cache)
+    return fold_model(preset, cases, folder, device=device, progress=progress, cache_dir=cache)
 
 
 def _evaluated(

@@ -24,6 +24,7 @@ class Row:
         words: ``key=value`` changes of the preset.
         inference: Changes of the trained models' ``inference_settings``.
         with_healthy: Whether cases without a lesion are trained on.
+        out_of_fold: Whether each network does without one part of the training patients.
         not_run: Why it is not run; empty where it is.
     """
 
@@ -34,12 +35,13 @@ class Row:
     words: tuple[str, ...] = ()
     inference: Mapping[str, Any] = field(default_factory=dict)
     with_healthy: bool = True
+    out_of_fold: bool = False
     not_run: str = ""
 
     @property
-    def training(self) -> tuple[tuple[str, ...], bool]:
+    def training(self) -> tuple[tuple[str, ...], bool, bool]:
         """What the networks of a row depend on: rows that agree share them."""
-        return self.words, self.with_healthy
+        return self.words, self.with_healthy, self.out_of_fold
 
 
 def ablation_rows(preset: Preset) -> tuple[Row, ...]:
@@ -120,7 +122,8 @@ _NONCONTRAST = (
 PAPER_ENSEMBLE = 6
 #: Gaps are closed in the last row alone.
 _OPEN = {"closing_radius_mm": 0.0}
-_NOT_BETTER = "the paper tried it and left it out of its system"
+#: Steps of the frozen warm-up, which the paper does not say, as a part of all: a tenth.
+WARM_UP_PART = 10
 
 
 def _only(plane: str) -> dict[str, float]:
@@ -134,29 +137,66 @@ def _projections(preset: PaperThreeProjection) -> tuple[Row, ...]:
     given = preset.axial_members
     members = PAPER_ENSEMBLE if given == paper_count else given
     all_planes = (members, max(1, preset.coronal_members), max(1, preset.sagittal_members))
+    # Weights that are given are for the pretrained rows alone.
+    random_encoder = ("encoder_weights=",) if preset.encoder_weights else ()
 
     def row(key: str, title: str, published: str, counts: tuple[int, int, int], constants: Mapping[str, float]) -> Row:
-        names = ("axial_members", "coronal_members", "sagittal_members")
-        words = tuple(f"{name}={count}" for name, count in zip(names, counts, strict=True))
         inference = {"projections": dict(constants)} if constants else {}
+        words = (*_members(counts), *random_encoder)
         return Row(key, title, PROJECTIONS_DICE, published, words, inference, key == "healthy")
 
-    def left_out(key: str, published: str, why: str) -> Row:
-        return Row(key, published, PROJECTIONS_DICE, published, not_run=why)
-
-    no_weights = "there are no ImageNet weights of a DPN92 in the library, and it downloads none"
     axial = row("axial", "DPN92-UNet", "DPN92-UNet", (1, 0, 0), _OPEN)
+    pretrained, warm_up, scse = _pretrained(preset, axial)
+    ensemble = row("ensemble", f"ensemble of {members}", "6-model ensemble", (members, 0, 0), _OPEN)
     return (
         axial,
-        left_out("pretrained", "pretrained", f"{no_weights}; {_NOT_BETTER}"),
-        left_out("warm-up", "pretrained + warm-up", f"{no_weights}; {_NOT_BETTER}"),
+        pretrained,
+        warm_up,
         row("healthy", "+ healthy", "+ healthy", (1, 0, 0), _OPEN),
-        left_out("scse", "pretrained + scSE", f"{no_weights}, nor is scSE built; {_NOT_BETTER}"),
+        scse,
         replace(axial, key="tta", title="TTA", published="TTA", inference={**axial.inference, "mirror": True}),
-        row("ensemble", f"ensemble of {members}", "6-model ensemble", (members, 0, 0), _OPEN),
-        left_out("oof", "OOF ensemble, new data", "its cases, chosen where the model had failed, are not public"),
+        ensemble,
+        replace(
+            ensemble,
+            key="oof",
+            title=f"OOF ensemble of {min(max(2, members), PAPER_ENSEMBLE)}, no new data",
+            published="OOF ensemble, new data",
+            out_of_fold=True,
+        ),
         row("coronal", f"coronal, ensemble of {all_planes[1]}", "coronal", all_planes, _only("coronal")),
         row("sagittal", f"sagittal, ensemble of {all_planes[2]}", "sagittal", all_planes, _only("sagittal")),
         row("planes", "three ensembles", "three ensembles", all_planes, _OPEN),
         row("closing", "+ closing", "+ closing", all_planes, {}),
+    )
+
+
+def _members(counts: tuple[int, int, int]) -> tuple[str, ...]:
+    names = ("axial_members", "coronal_members", "sagittal_members")
+    return tuple(f"{name}={count}" for name, count in zip(names, counts, strict=True))
+
+
+def _pretrained(preset: PaperThreeProjection, axial: Row) -> tuple[Row, ...]:
+    """The three rows that begin with given weights; a warm-up that is given holds for its own row alone."""
+    without = ""
+    if not preset.encoder_weights:
+        without = (
+            "there are no ImageNet weights of a DPN92 in the library; give them by --set encoder_weights=FILE "
+            "(timm's dpn92, or another run's, as .safetensors or .pth)"
+        )
+    frozen = preset.frozen_steps or max(1, preset.steps // WARM_UP_PART)
+    rows = (
+        ("pretrained", "pretrained", ("frozen_steps=0",)),
+        ("warm-up", "pretrained + warm-up", (f"frozen_steps={frozen}",)),
+        ("scse", "pretrained + scSE", ("frozen_steps=0", "scse=true")),
+    )
+    return tuple(
+        replace(
+            axial,
+            key=key,
+            title=published if without or key != "warm-up" else f"pretrained + warm-up of {frozen} steps",
+            published=published,
+            words=() if without else (*_members((1, 0, 0)), *changes),
+            not_run=without,
+        )
+        for key, published, changes in rows
     )

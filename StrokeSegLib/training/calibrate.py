@@ -176,7 +176,7 @@ def as_sentences(found: Calibration) -> tuple[str, ...]:
         f"at 0.5, {found.dice_post:.3f} after post-processing.",
         f"Expected calibration error of voxels in the brain {found.error_before:.4f} before and "
         f"{found.error_after:.4f} after the temperature.",
-        f"{found.real} of {found.marked} marked lesions touch a true one; the probability of a lesion was fitted to them.",
+        f"{found.real} of {found.marked} marked lesions touch a true one: a lesion's probability was fitted to these.",
     )
 
 

@@ -33,6 +33,10 @@ class PaperThreeProjection(Preset):
         stroke_slice_chance: Part of the slices drawn from those with a lesion; the rest from all.
         focal_gamma: Of the focal loss.
         flip_chance, min_scale, max_scale, rotation_deg: Augmentation, besides random quarter turns.
+        encoder_weights: Weights of a DPN-92 that the encoders begin with, a .safetensors or .pth file; empty for none.
+            The paper tried ImageNet's and kept random ones.
+        frozen_steps: Steps in which such an encoder is frozen; it learns at the common rate afterwards.
+        scse: Concurrent squeeze and excitation in the decoder, which the paper also tried and left out.
     """
 
     system: str = "three-projection"
@@ -56,6 +60,9 @@ class PaperThreeProjection(Preset):
     min_scale: float = PAPER.min_scale
     max_scale: float = PAPER.max_scale
     rotation_deg: float = PAPER.max_rotation_deg
+    encoder_weights: str = ""
+    frozen_steps: int = 0
+    scse: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from StrokeSegLib.networks.dpn92_transfer import load_dpn92_state, read_dpn92_state, set_encoder_frozen
+from StrokeSegLib.networks.dpn92_unet import DPN92Encoder, DPN92UNet
 from StrokeSegLib.systems.dpn92_constants import PAPER
 from StrokeSegLib.training.augment import contiguous, mirrored, quarter_turned, rescaled, turned_and_scaled
 from StrokeSegLib.training.crops import AXES, Sample, any_case, center_voxel, centered, slice_sample
@@ -31,6 +34,8 @@ PLANE_GRID = {"in_plane_mm": PAPER.plane_spacing_mm, "min_slice_mm": PAPER.plane
 
 def paper(preset: PaperThreeProjection) -> Recipe:
     """Focal loss, RMSProp with a falling rate, half of the slices with stroke; a network for each plane and member."""
+    # A frozen random encoder would be of no use.
+    frozen_steps = preset.frozen_steps if preset.encoder_weights else 0
     members = {"axial": preset.axial_members, "coronal": preset.coronal_members, "sagittal": preset.sagittal_members}
     plans = []
     for plane, count in members.items():
@@ -45,6 +50,12 @@ def paper(preset: PaperThreeProjection) -> Recipe:
     def optimizer(net: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(net.parameters(), lr=preset.learning_rate)
 
+    def begin(net: Any) -> list[str]:
+        if not preset.encoder_weights:
+            return []
+        load_dpn92_state(net.encoder, Path(preset.encoder_weights))
+        return [f"the encoder begins with weights that were given and is frozen for {frozen_steps} steps"]
+
     return Recipe(
         preset=preset,
         network=NETWORK,
@@ -52,6 +63,7 @@ def paper(preset: PaperThreeProjection) -> Recipe:
             "in_channels": in_channels,
             "out_channels": labels,
             "width": preset.width,
+            **({"scse": True} if preset.scse else {}),
         },
         plans=tuple(plans),
         loss=loss,
@@ -59,7 +71,21 @@ def paper(preset: PaperThreeProjection) -> Recipe:
         learning_rate=lambda step: exponential(step, preset.learning_rate, decay=preset.learning_rate_decay),
         prepare_settings={"slice_pixels": preset.slice_pixels, "in_plane_mm": None, "min_slice_mm": 0.0},
         inference_settings={"crop_to_brain": False},
+        begin=begin,
+        set_phase=lambda net, step: set_encoder_frozen(cast(DPN92UNet, net), step < frozen_steps),
     )
+
+
+def check_encoder_weights(preset: PaperThreeProjection) -> None:
+    """Refuses a file of weights before anything is prepared or trained.
+
+    Raises:
+        InputError: It does not fit the networks of the preset.
+    """
+    if preset.encoder_weights:
+        with torch.device("meta"):
+            encoder = DPN92Encoder(PAPER.input_channels, preset.width)
+        read_dpn92_state(encoder, Path(preset.encoder_weights))
 
 
 def _paper_draw(preset: PaperThreeProjection, plane: str) -> Draw:
