@@ -14,6 +14,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from StrokeSegApp import paths
+from StrokeSegApp.console import Console
 
 
 class StrokeSeg(ScriptedLoadableModule):
@@ -36,13 +37,15 @@ class StrokeSeg(ScriptedLoadableModule):
             import qt
 
             parent.icon = qt.QIcon(icon)
-        slicer.app.connect("startupCompleted()", _loadTerminology)
+        slicer.app.connect("startupCompleted()", _onStartup)
 
 
-def _loadTerminology():
-    from StrokeSegApp.scene import loadTerminology
+def _onStartup():
+    from StrokeSegApp import result_watch, sample_data, scene
 
-    loadTerminology()
+    scene.loadTerminology()
+    result_watch.install()
+    sample_data.registerSampleData()
 
 
 class StrokeSegWidget(ScriptedLoadableModuleWidget):
@@ -62,73 +65,24 @@ class StrokeSegWidget(ScriptedLoadableModuleWidget):
     def enter(self):
         self.panel.enter()
 
+    def exit(self):
+        if hasattr(self, "panel"):
+            self.panel.exit()
+
     def cleanup(self):
         if hasattr(self, "panel"):  # absent when setup failed
             self.panel.close()
+        if hasattr(self, "logic"):
+            self.logic.close()
 
 
-class StrokeSegLogic(ScriptedLoadableModuleLogic):
+class StrokeSegLogic(ScriptedLoadableModuleLogic, Console):
     """Segmentation from Python: ``StrokeSegLogic().segment({"dwi": volumeNode, "adc": volumeNode}, model="mri")``."""
-
-    #: Stands for ``PythonSlicer -m StrokeSegLib`` when it is not None (tests).
-    command = None
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
+        Console.__init__(self)
         paths.addLibraryToPath()
-
-    def models(self):
-        """The cards of the bundled models."""
-        from StrokeSegLib.models import list_models
-
-        return list_models()
-
-    def segment(self, volumes, model="mri", progress=None):
-        """Segment volume nodes, given by role, and wait; opens no dialogs.
-
-        Args:
-            volumes: A volume node for each role, such as ``{"dwi": node, "adc": node}``.
-            model: Id of a bundled model.
-            progress: Called with (stage, done, total) as the work goes on.
-
-        Returns:
-            The new segmentation node, and the measurements as a dictionary.
-
-        Raises:
-            StrokeSegLib.errors.InputError: The input or the request was wrong; the message says what to do.
-            StrokeSegApp.logic.RunError: The run failed.
-        """
-        from StrokeSegApp.logic import segment
-
-        return segment(volumes, model, progress, self.command)
-
-    def start(self, volumes, model):
-        """Start a run that does not block, of a model card; see StrokeSegApp.logic.SegmentationRun."""
-        from StrokeSegApp.logic import SegmentationRun
-
-        return SegmentationRun(volumes, model, self.command)
-
-    def train(self, system, data, out, progress=None, **choices):
-        """Train a network in a process of its own and wait; opens no dialogs.
-
-        Args:
-            system: ``mri``, ``noncontrast-ct``, ``three-projection`` or ``ct-perfusion``.
-            data: A case table (CSV), or ``"synth"`` for images that are generated on the way.
-            out: The run folder. It stays, also after a cancel: ``resume=True`` goes on.
-            progress: Called with (stage, done, total) as the work goes on; what it raises ends the training.
-            **choices: ``preset`` ("paper" or "bundled"), ``settings`` (as ``{"steps": 500}``), ``init``, ``resume``.
-
-        Returns the run folder, of which ``strokeseg export`` makes a model. Raises as ``segment`` does.
-        """
-        from StrokeSegApp.training import train
-
-        return train(self.startTraining(system, data, out, **choices), progress)
-
-    def startTraining(self, system, data, out, **choices):
-        """Start a training that does not block; see StrokeSegApp.training.TrainingRun."""
-        from StrokeSegApp.training import TrainingRun
-
-        return TrainingRun(system, data, out, command=self.command, **choices)
 
 
 class StrokeSegTest(ScriptedLoadableModuleTest):

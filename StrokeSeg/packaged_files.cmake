@@ -3,57 +3,137 @@
 
 set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/__init__.py
+  StrokeSegApp/batch_result.py
+  StrokeSegApp/batching.py
+  StrokeSegApp/card_schema.py
+  StrokeSegApp/case_list.py
   StrokeSegApp/child_process.py
+  StrokeSegApp/command_run.py
+  StrokeSegApp/computer.py
+  StrokeSegApp/console.py
   StrokeSegApp/dependencies.py
+  StrokeSegApp/exporting.py
+  StrokeSegApp/following.py
+  StrokeSegApp/input_checks.py
   StrokeSegApp/input_roles.py
+  StrokeSegApp/load_ahead.py
+  StrokeSegApp/loading.py
   StrokeSegApp/logic.py
+  StrokeSegApp/model_list.py
+  StrokeSegApp/model_store.py
   StrokeSegApp/panels/__init__.py
+  StrokeSegApp/panels/batch.py
+  StrokeSegApp/panels/curve.py
+  StrokeSegApp/panels/help.py
+  StrokeSegApp/panels/input.py
+  StrokeSegApp/panels/lesions.py
+  StrokeSegApp/panels/models.py
   StrokeSegApp/panels/result.py
+  StrokeSegApp/panels/review.py
+  StrokeSegApp/panels/review_editor.py
+  StrokeSegApp/panels/review_tables.py
+  StrokeSegApp/panels/run_view.py
+  StrokeSegApp/panels/segment.py
+  StrokeSegApp/panels/train.py
   StrokeSegApp/parameters.py
   StrokeSegApp/paths.py
+  StrokeSegApp/preflight.py
   StrokeSegApp/progress.py
+  StrokeSegApp/relabel.py
+  StrokeSegApp/result_nodes.py
+  StrokeSegApp/result_watch.py
+  StrokeSegApp/review_case.py
+  StrokeSegApp/review_clock.py
+  StrokeSegApp/reviewing.py
+  StrokeSegApp/sample_data.py
   StrokeSegApp/scene.py
   StrokeSegApp/selftest.py
   StrokeSegApp/training.py
+  StrokeSegApp/views.py
+  StrokeSegApp/volume_facts.py
+  StrokeSegApp/volume_nodes.py
   StrokeSegApp/widget.py
+  StrokeSegApp/worker_client.py
   StrokeSeg.py
   )
 
 set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/__init__.py
   StrokeSegLib/__main__.py
+  StrokeSegLib/agreement/__init__.py
+  StrokeSegLib/agreement/bland_altman.py
+  StrokeSegLib/agreement/consensus.py
+  StrokeSegLib/agreement/from_study.py
+  StrokeSegLib/agreement/icc.py
+  StrokeSegLib/agreement/kappa.py
+  StrokeSegLib/agreement/pairs.py
+  StrokeSegLib/agreement/ratings.py
+  StrokeSegLib/agreement/reader_errors.py
+  StrokeSegLib/agreement/resampling.py
+  StrokeSegLib/agreement/run.py
+  StrokeSegLib/agreement/summary.py
+  StrokeSegLib/batch/__init__.py
+  StrokeSegLib/batch/case.py
+  StrokeSegLib/batch/cluster.py
+  StrokeSegLib/batch/local.py
+  StrokeSegLib/batch/plan.py
+  StrokeSegLib/batch/run.py
+  StrokeSegLib/batch/summary.py
   StrokeSegLib/callbacks.py
   StrokeSegLib/case_table/__init__.py
   StrokeSegLib/case_table/checks.py
   StrokeSegLib/case_table/table.py
   StrokeSegLib/cli/__init__.py
   StrokeSegLib/cli/ablate.py
+  StrokeSegLib/cli/agreement.py
+  StrokeSegLib/cli/batch.py
   StrokeSegLib/cli/benchmark.py
   StrokeSegLib/cli/cases.py
   StrokeSegLib/cli/crossval.py
   StrokeSegLib/cli/demo.py
   StrokeSegLib/cli/evaluate.py
   StrokeSegLib/cli/export.py
+  StrokeSegLib/cli/followup.py
   StrokeSegLib/cli/models.py
+  StrokeSegLib/cli/report.py
+  StrokeSegLib/cli/review.py
   StrokeSegLib/cli/segment.py
   StrokeSegLib/cli/synth.py
   StrokeSegLib/cli/train.py
+  StrokeSegLib/cli/worker.py
   StrokeSegLib/demo.py
   StrokeSegLib/disk.py
   StrokeSegLib/errors.py
+  StrokeSegLib/followup/__init__.py
+  StrokeSegLib/followup/expansion.py
+  StrokeSegLib/followup/matching.py
+  StrokeSegLib/followup/run.py
+  StrokeSegLib/followup/time_point.py
   StrokeSegLib/inference/__init__.py
+  StrokeSegLib/inference/arrays.py
   StrokeSegLib/inference/backends.py
+  StrokeSegLib/inference/cache_folder.py
+  StrokeSegLib/inference/compiled.py
+  StrokeSegLib/inference/engine.py
+  StrokeSegLib/inference/gpu.py
   StrokeSegLib/inference/grid.py
+  StrokeSegLib/inference/ladder.py
+  StrokeSegLib/inference/network.py
+  StrokeSegLib/inference/openvino_backend.py
   StrokeSegLib/inference/planes.py
+  StrokeSegLib/inference/precision.py
   StrokeSegLib/inference/predict.py
   StrokeSegLib/inference/projections.py
+  StrokeSegLib/inference/restore.py
   StrokeSegLib/inference/running.py
   StrokeSegLib/inference/settings.py
   StrokeSegLib/inference/slices.py
+  StrokeSegLib/inference/torch_backend.py
   StrokeSegLib/inference/volumes.py
   StrokeSegLib/inference/windows.py
   StrokeSegLib/io/__init__.py
   StrokeSegLib/io/dicom.py
+  StrokeSegLib/io/handover.py
   StrokeSegLib/io/metaimage.py
   StrokeSegLib/io/nifti.py
   StrokeSegLib/io/reading.py
@@ -66,6 +146,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/networks/blocks.py
   StrokeSegLib/networks/blocks3d.py
   StrokeSegLib/networks/dilated_unet3d.py
+  StrokeSegLib/networks/dpn92_transfer.py
   StrokeSegLib/networks/dpn92_unet.py
   StrokeSegLib/networks/residual_se_unet3d.py
   StrokeSegLib/networks/resnet50_transfer.py
@@ -81,6 +162,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/preprocess/mr_scale.py
   StrokeSegLib/preprocess/normalize.py
   StrokeSegLib/preprocess/perfusion_maps.py
+  StrokeSegLib/preprocess/register.py
   StrokeSegLib/progress.py
   StrokeSegLib/readers/__init__.py
   StrokeSegLib/readers/bids.py
@@ -91,17 +173,64 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/readers/nnunet.py
   StrokeSegLib/readers/patients.py
   StrokeSegLib/report/__init__.py
+  StrokeSegLib/report/agreement_charts.py
+  StrokeSegLib/report/agreement_page.py
+  StrokeSegLib/report/agreement_pictures.py
+  StrokeSegLib/report/case_content.py
+  StrokeSegLib/report/case_files.py
+  StrokeSegLib/report/case_page.py
+  StrokeSegLib/report/case_pdf.py
+  StrokeSegLib/report/case_pictures.py
+  StrokeSegLib/report/case_report.py
+  StrokeSegLib/report/case_words.py
+  StrokeSegLib/report/dicom_results.py
+  StrokeSegLib/report/dicom_seg.py
+  StrokeSegLib/report/dicom_sr.py
   StrokeSegLib/report/evaluation_charts.py
   StrokeSegLib/report/evaluation_page.py
   StrokeSegLib/report/evaluation_picture.py
   StrokeSegLib/report/evaluation_style.py
+  StrokeSegLib/report/followup_page.py
+  StrokeSegLib/report/followup_picture.py
   StrokeSegLib/report/gallery.py
+  StrokeSegLib/report/lesion_parts.py
   StrokeSegLib/report/measurements.py
+  StrokeSegLib/report/optional.py
   StrokeSegLib/report/overlay.py
+  StrokeSegLib/report/pdf_fonts.py
   StrokeSegLib/report/slices.py
+  StrokeSegLib/report/source_series.py
+  StrokeSegLib/report/svg_chart.py
   StrokeSegLib/resources.py
   StrokeSegLib/result_folder.py
+  StrokeSegLib/review/__init__.py
+  StrokeSegLib/review/check.py
+  StrokeSegLib/review/desk.py
+  StrokeSegLib/review/durable.py
+  StrokeSegLib/review/event_log.py
+  StrokeSegLib/review/events.py
+  StrokeSegLib/review/index.py
+  StrokeSegLib/review/lesions.py
+  StrokeSegLib/review/names.py
+  StrokeSegLib/review/results.py
+  StrokeSegLib/review/reviewed.py
+  StrokeSegLib/review/segmentations.py
+  StrokeSegLib/review/state.py
+  StrokeSegLib/review/study.py
+  StrokeSegLib/review/versions.py
+  StrokeSegLib/review/views.py
+  StrokeSegLib/review/worklist.py
   StrokeSegLib/segmentation.py
+  StrokeSegLib/speed/__init__.py
+  StrokeSegLib/speed/batch.py
+  StrokeSegLib/speed/floor.py
+  StrokeSegLib/speed/inference.py
+  StrokeSegLib/speed/picture.py
+  StrokeSegLib/speed/plain.py
+  StrokeSegLib/speed/random_model.py
+  StrokeSegLib/speed/recording.py
+  StrokeSegLib/speed/scans.py
+  StrokeSegLib/speed/through_worker.py
   StrokeSegLib/statistics.py
   StrokeSegLib/surface_metrics.py
   StrokeSegLib/synth/__init__.py
@@ -124,6 +253,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/synth/ctp_vessels.py
   StrokeSegLib/synth/diffusion.py
   StrokeSegLib/synth/distractors.py
+  StrokeSegLib/synth/examinations.py
   StrokeSegLib/synth/fields.py
   StrokeSegLib/synth/hemorrhage.py
   StrokeSegLib/synth/lesion_shapes.py
@@ -154,6 +284,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/benchmark_memory.py
   StrokeSegLib/training/benchmark_plain.py
   StrokeSegLib/training/calibrate.py
+  StrokeSegLib/training/calibrate_lesions.py
   StrokeSegLib/training/card.py
   StrokeSegLib/training/case_cache.py
   StrokeSegLib/training/checkpoint.py
@@ -176,6 +307,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/losses.py
   StrokeSegLib/training/monai_bundle.py
   StrokeSegLib/training/onnx_file.py
+  StrokeSegLib/training/out_of_fold.py
   StrokeSegLib/training/paper_losses.py
   StrokeSegLib/training/pool.py
   StrokeSegLib/training/presets/__init__.py
@@ -202,11 +334,22 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/stopping.py
   StrokeSegLib/training/tables.py
   StrokeSegLib/training/validation.py
+  StrokeSegLib/uncertainty.py
   StrokeSegLib/volume.py
+  StrokeSegLib/worker/__init__.py
+  StrokeSegLib/worker/client.py
+  StrokeSegLib/worker/jobs.py
+  StrokeSegLib/worker/process.py
+  StrokeSegLib/worker/protocol.py
+  StrokeSegLib/worker/server.py
+  StrokeSegLib/worker/serving.py
+  StrokeSegLib/worker/streams.py
+  StrokeSegLib/worker/telling.py
   )
 
 set(STROKESEG_RESOURCES
   StrokeSegLib/training/slurm_example.sh
+  Resources/ExtensionsIndex/StrokeSeg.json
   Resources/Icons/StrokeSeg.png
   Resources/Models/mri/README.md
   Resources/Models/mri/graph.onnx
@@ -216,7 +359,14 @@ set(STROKESEG_RESOURCES
   Resources/Screenshots/mri-isles22-0001.png
   Resources/Screenshots/overlay.png
   Resources/Screenshots/panel.png
+  Resources/Screenshots/sample-head.png
+  Resources/Screenshots/tutorial-1-input.png
+  Resources/Screenshots/tutorial-2-segment.png
+  Resources/Screenshots/tutorial-3-result.png
+  Resources/Screenshots/tutorial-4-batch.png
+  Resources/Screenshots/tutorial-5-help.png
   Resources/Terminology/SegmentationCategoryTypeModifier-StrokeSeg.term.json
   Resources/UI/StrokeSeg.ui
+  Resources/requirements-training.txt
   Resources/requirements.txt
   )

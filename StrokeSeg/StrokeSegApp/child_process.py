@@ -1,7 +1,8 @@
 """A command in a process of its own: start, read what it says, end it with everything it started.
 
 No thread and no pipe: the child writes into two files that are read on request, so nothing can block on a full pipe and
-Slicer's event loop decides when to look. Knows nothing of Slicer.
+Slicer's event loop decides when to look. Knows nothing of Slicer. Segmentation and training go through the worker
+instead (worker_client.py), which stays warm.
 """
 
 from __future__ import annotations
@@ -9,9 +10,17 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from StrokeSegApp.progress import Progress, parseProgress
+
+EXIT_BAD_INPUT = 2
+#: Lines of the child's standard error that are kept for an error report.
+KEPT_LINES = 200
+#: How the command begins the one line in which it says what went wrong.
+SPOKEN = "strokeseg: "
 #: A child that is asked to end may clean up for this long before it is killed.
 GRACE_S = 0.5
 
@@ -64,6 +73,11 @@ class ChildProcess:
             self._unfinishedLine = b""
         return [text for line in lines if (text := line.decode("utf-8", "replace").strip())]
 
+    def askToEnd(self) -> None:
+        """Ask the process and all that it started to end, without waiting; Windows has no such thing: nothing then."""
+        if self.exitCode() is None and os.name != "nt":
+            self._signalGroup(signal.SIGTERM)
+
     def kill(self, graceS: float = GRACE_S) -> None:
         """End the process and all that it started; returns when it is gone. Harmless when it has ended already.
 
@@ -91,3 +105,26 @@ class ChildProcess:
             os.killpg(self.processId, number)
         except (ProcessLookupError, PermissionError):  # macOS says "not permitted" of a group that has only zombies
             pass
+
+
+class ChildRun:
+    """A command in a child process: its progress, and the last lines that it said."""
+
+    progress: Progress | None = None  # None until the child has said something
+    _child: ChildProcess
+    _lines: deque[str]
+
+    def poll(self) -> bool:
+        """Read the child's progress; True once it has ended."""
+        ended = self._child.exitCode() is not None  # asked first: lines written before the end are then all read
+        for line in self._child.newLines():
+            progress = parseProgress(line)
+            if progress is None:
+                self._lines.append(line)
+            else:
+                self.progress = progress
+        return ended
+
+    def cancel(self, wait: bool = True) -> None:
+        """End the child process."""
+        raise NotImplementedError

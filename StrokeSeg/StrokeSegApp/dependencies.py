@@ -1,51 +1,228 @@
-"""What the first Apply needs beside what Slicer brings: looked up, never imported, and installed only after asking."""
+"""Packages beside what Slicer brings: looked up, never imported, and installed only after asking.
+
+Two sets. Segmentation needs a small one without torch, when Apply is pressed for the first time. A GPU, and training,
+need torch as well, which comes through Slicer's PyTorch extension. Without a network both come from a folder of wheels.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import re
+import sys
+import sysconfig
+from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
+
+from slicer.i18n import tr as _
 
 from StrokeSegApp.paths import resourcePath
 
 REQUIREMENTS_FILE = "requirements.txt"
+TRAINING_FILE = "requirements-training.txt"
+TORCH = "torch>=2.6"
+REQUESTER = "StrokeSeg"
+#: A wheel's file begins with the name of its package.
+_WHEEL_NAME = re.compile(r"^([A-Za-z0-9._]+?)-\d")
 
 
-def missingRequirements() -> list[str]:
-    """The lines of Resources/requirements.txt that this Python does not satisfy; empty means ready to run."""
-    from packaging.requirements import Requirement
-
-    missing = []
-    with open(resourcePath(REQUIREMENTS_FILE), encoding="utf-8") as file:
+def missingRequirements(fileName: str = REQUIREMENTS_FILE) -> list[str]:
+    """The lines of a requirements file in Resources that this Python does not satisfy; empty means ready to run."""
+    with open(resourcePath(fileName), encoding="utf-8") as file:
         lines = [line.strip() for line in file]
-    for line in lines:
-        if not line or line.startswith("#"):
-            continue
-        requirement = Requirement(line)
-        try:
-            satisfied = requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
-        except metadata.PackageNotFoundError:
-            satisfied = False
-        if not satisfied:
-            missing.append(line)
-    return missing
+    return [line for line in lines if line and not line.startswith("#") and not _satisfied(line)]
+
+
+def missingForTraining() -> list[str]:
+    """What training needs and is not installed: of the segmentation's set, torch, and the training's own."""
+    torch = [] if _satisfied(TORCH) and not torchIsBroken() else [TORCH]
+    return missingRequirements() + torch + missingRequirements(TRAINING_FILE)
+
+
+def torchVersion() -> str | None:
+    """Version of the installed torch, found without importing it; None when there is none."""
+    return packageVersion("torch")
+
+
+def torchIsBroken() -> bool:
+    """True when torch's metadata or folder is there and the package is not whole, as after a failed installation."""
+    spec = importlib.util.find_spec("torch")
+    whole = spec is not None and spec.origin is not None  # a folder without __init__.py has no origin
+    return not whole and (spec is not None or torchVersion() is not None)
 
 
 def ensureRequirements() -> str | None:
-    """Ask for and install what is missing.
+    """Ask for and install what segmentation needs and is missing.
 
     Returns:
-        None when everything is there now; otherwise one line that says what is not and why.
+        None when everything is there now; otherwise one line that says what is not, why, and what to do.
     """
-    missing = missingRequirements()
-    if not missing:
-        return None
-    import slicer.packaging
+    return _ensure(REQUIREMENTS_FILE, missingRequirements)
 
+
+def ensureTorch() -> str | None:
+    """Ask for and install torch, through the PyTorch extension. Returns as ``ensureRequirements``."""
+    if torchIsBroken():
+        return _(
+            "torch is there but not whole: close Slicer, delete the folder 'torch' in {folder}, and install it again"
+        ).format(folder=packagesFolder())
+    if _satisfied(TORCH):
+        return None
+    try:
+        import PyTorchUtils
+    except ImportError:
+        return _(
+            "{package}: install the extension PyTorch in the Extensions Manager and restart Slicer;"
+            " without a network, use 'Install from a folder' under Help"
+        ).format(package=TORCH)
     reason = ""
     try:
-        slicer.packaging.pip_ensure(
-            slicer.packaging.load_requirements(resourcePath(REQUIREMENTS_FILE)), requester="StrokeSeg"
+        # Only asks and runs pip. Whether torch works is found out in the worker's process, not in Slicer's.
+        PyTorchUtils.PyTorchUtilsLogic().installTorch(
+            askConfirmation=True, torchVersionRequirement=TORCH.removeprefix("torch")
         )
+    except Exception as error:  # declined, no network, no wheel for this driver, a full disk
+        reason = _oneLine(error)
+    importlib.invalidate_caches()
+    return None if _satisfied(TORCH) else _explained([TORCH], reason)
+
+
+def ensureForDevice(device: str) -> str | None:
+    """Ask for and install torch where a GPU was chosen: ``cuda``, ``cuda:N``, ``mps``. Returns as above."""
+    return ensureTorch() if device.startswith(("cuda", "mps")) else None
+
+
+def ensureTraining() -> str | None:
+    """Ask for and install what training needs: the segmentation's set, torch, then the rest. Returns as above."""
+    # torch before monai, which would bring another build of it.
+    return ensureRequirements() or ensureTorch() or _ensure(TRAINING_FILE, lambda: missingRequirements(TRAINING_FILE))
+
+
+def installFromFolder(folder: Path) -> str | None:
+    """Install from wheels in a folder, without a network: what segmentation misses, and training where torch is there.
+
+    Args:
+        folder: Made on another computer by ``pip download -r requirements.txt`` for the same Python and system.
+
+    Returns:
+        None when everything is there now; otherwise one line that says what is not, why, and what to do.
+    """
+    try:
+        wheels = [path.name for path in folder.iterdir() if path.suffix == ".whl"]
+    except OSError as error:
+        return _("{folder} can not be read ({reason}): choose another folder").format(
+            folder=folder, reason=error.strerror
+        )
+    if not wheels:
+        return _("{folder} holds no wheels (.whl): fill it with 'pip download' on a computer with a network").format(
+            folder=folder
+        )
+    names = {found.group(1).lower().replace("_", "-") for name in wheels if (found := _WHEEL_NAME.match(name))}
+    find = missingForTraining if "torch" in names else missingRequirements
+    wanted = find()
+    if not wanted:
+        return None
+    reason = ""
+    try:
+        import slicer.packaging
+
+        slicer.packaging.pip_install(["--no-index", "--find-links", str(folder), *wanted], requester=REQUESTER)
+    except Exception as error:
+        reason = _oneLine(error)
+    importlib.invalidate_caches()
+    missing = find()
+    if not missing:
+        return None
+    return _("{packages} could not be installed from {folder}{reason}: {cure}").format(
+        packages=", ".join(missing),
+        folder=folder,
+        reason=f" ({reason})" if reason else "",
+        cure=_("add their wheels, and those that they need, for Python {version} of this system").format(
+            version=f"{sys.version_info.major}.{sys.version_info.minor}"
+        ),
+    )
+
+
+def cure(reason: str) -> str:
+    """What to do about a failed installation, by what was said about it."""
+    said = reason.lower()
+    for words, advice in _cures():
+        if any(word in said for word in words):
+            return advice
+    return _("see the Help section for a check of this computer; without a network, install from a folder there")
+
+
+def _cures() -> list[tuple[tuple[str, ...], str]]:
+    """Words of an error message -> what to do, the more special first."""
+    return [
+        (("declined",), _("press the button again to be asked again")),
+        (
+            ("no route", "name resolution", "timed out", "connection", "proxy", "getaddrinfo", "unreachable"),
+            _("check the network and the proxy; without a network, use 'Install from a folder' under Help"),
+        ),
+        (
+            ("certificate", "ssl"),
+            _("the network inspects encrypted traffic: ask IT for its certificate, or use 'Install from a folder'"),
+        ),
+        (("no space", "disk full", "errno 28"), _("free some space on the disk that holds Slicer")),
+        (
+            ("winerror 206", "too long", "errno 36"),
+            _("install Slicer in a folder with a short name, such as C:\\Slicer, or allow long paths in Windows"),
+        ),
+        (
+            ("permission", "access is denied", "errno 13", "read-only"),
+            _("install Slicer where you may write, or close other Slicer windows and try again"),
+        ),
+        (("slicer.packaging",), _("Slicer 5.12 or newer is needed: get it from download.slicer.org")),
+        (
+            ("no matching distribution", "no compatible", "could not find a version"),
+            _("there is no build for this Slicer's Python: use the latest stable Slicer"),
+        ),
+    ]
+
+
+def _ensure(fileName: str, findMissing: Callable[[], list[str]]) -> str | None:
+    missing = findMissing()
+    if not missing:
+        return None
+    reason = ""
+    try:
+        import slicer.packaging
+
+        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(resourcePath(fileName)), requester=REQUESTER)
     except Exception as error:  # declined, no network, a proxy, a full disk: all end in the same one line
-        reason = f" ({' '.join(str(error).split())})"
-    missing = missingRequirements()
-    return f"{', '.join(missing)}{reason}" if missing else None
+        reason = _oneLine(error)
+    importlib.invalidate_caches()
+    missing = findMissing()
+    return _explained(missing, reason) if missing else None
+
+
+def _explained(missing: list[str], reason: str) -> str:
+    said = f" ({reason})" if reason else ""
+    return f"{', '.join(missing)}{said}; {cure(reason)}"
+
+
+def _oneLine(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _satisfied(line: str) -> bool:
+    from packaging.requirements import Requirement
+
+    requirement = Requirement(line)
+    version = packageVersion(requirement.name)
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
+
+
+def packageVersion(name: str) -> str | None:
+    """Version of an installed package, found without importing it; None when there is none."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def packagesFolder() -> str:
+    """Where pip puts packages of this Python."""
+    return sysconfig.get_paths()["purelib"]

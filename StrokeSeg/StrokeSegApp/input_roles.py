@@ -1,9 +1,23 @@
-"""Which volume plays which role, guessed from the names that scanners and people give."""
+"""Which volume plays which role, guessed from DICOM tags, names and values."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from StrokeSegApp.volume_facts import VolumeFacts
+from StrokeSegLib.preprocess.intensity import looks_like_ct
+
+#: Every role that a model may ask for; StrokeSeg.ui has a row for each and the panel shows those of the chosen model.
+ROLES = ("dwi", "adc", "flair", "t1", "t2", "ct", "cbf", "cbv", "mtt", "tmax")
+#: An image weighted at least this strongly shows infarcts as DWI does, s/mm2.
+DWI_B_VALUE = 500.0
+#: Median and largest value of a diffusion map in mm2/s; no other MR image has values as small as these.
+ADC_MM2_PER_S = (1e-4, 5e-3)
 
 #: First match wins: an ADC map is often called "DWI_ADC", a FLAIR "T2 FLAIR".
 _PATTERNS = (
@@ -20,22 +34,80 @@ _PATTERNS = (
 )
 
 
+def roleTitle(role: str) -> str:
+    """What people call a role."""
+    titles = {
+        "dwi": _("DWI"),
+        "adc": _("ADC map"),
+        "flair": _("FLAIR"),
+        "t1": _("T1"),
+        "t2": _("T2"),
+        "ct": _("CT"),
+        "cbf": _("Blood flow (CBF)"),
+        "cbv": _("Blood volume (CBV)"),
+        "mtt": _("Transit time (MTT)"),
+        "tmax": _("Tmax"),
+    }
+    return titles.get(role, role)
+
+
+def roleOf(facts: VolumeFacts, array: Any = None) -> str | None:
+    """The role that a volume's DICOM tags, else its name, else its values speak of; None when all are silent.
+
+    Args:
+        facts: What DICOM says of the volume, and its name.
+        array: Its voxels; None leaves the values out.
+    """
+    return _checked(_roleOfTags(facts) or roleOfName(facts.name), facts.modality) or roleOfValues(array)
+
+
+def _roleOfTags(facts: VolumeFacts) -> str | None:
+    kinds = facts.imageType.upper().split("\\")
+    if "ADC" in kinds:
+        return "adc"
+    spoken = roleOfName(facts.description)
+    if spoken is not None:
+        return spoken
+    if facts.b_value is not None and facts.b_value >= DWI_B_VALUE:
+        return "dwi"
+    return None
+
+
+def _checked(role: str | None, modality: str) -> str | None:
+    """A CT is no MR sequence, whatever its name; perfusion maps may be of either."""
+    if modality == "CT":
+        return role if role in ("cbf", "cbv", "mtt", "tmax") else "ct"
+    return None if modality == "MR" and role == "ct" else role
+
+
+def roleOfValues(array: Any) -> str | None:
+    """``ct`` where a good part is air in HU, ``adc`` where the values are a diffusion coefficient in mm2/s."""
+    if array is None:
+        return None
+    if looks_like_ct(array):
+        return "ct"
+    sample = np.asarray(array).ravel()[:: max(1, np.asarray(array).size // 100_000)]
+    positive = sample[sample > 0]
+    if positive.size and ADC_MM2_PER_S[0] <= np.median(positive) and positive.max() <= 2 * ADC_MM2_PER_S[1]:
+        return "adc"
+    return None
+
+
 def roleOfName(name: str) -> str | None:
     """The role that a volume's name speaks of, or None when it says nothing."""
     lower = name.lower()
     return next((role for role, pattern in _PATTERNS if re.search(pattern, lower)), None)
 
 
-def chooseInputs(roles: Sequence[str], names: Sequence[str], active: int | None = None) -> dict[str, int]:
-    """Guess an index into ``names`` for as many roles as possible.
+def chooseInputs(roles: Sequence[str], spoken: Sequence[str | None], active: int | None = None) -> dict[str, int]:
+    """Guess an index into ``spoken`` for as many roles as possible.
 
     Args:
         roles: Roles to fill, the most important first.
-        names: Names of the volumes in the scene; each is used at most once.
-        active: Index of the volume that the user looks at: taken for the role its name speaks of, or for the first
-            role when its name says nothing. One whose name speaks of a role that is not wanted is not taken.
+        spoken: The role that each volume of the scene speaks of; each volume is used at most once.
+        active: Index of the volume that the user looks at: taken for the role it speaks of, or for the first role when
+            it speaks of none. One that speaks of a role that is not wanted is not taken.
     """
-    spoken = [roleOfName(name) for name in names]
     chosen: dict[str, int] = {}
     if active is not None and spoken[active] in roles:
         chosen[str(spoken[active])] = active

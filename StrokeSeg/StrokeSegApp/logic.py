@@ -1,48 +1,35 @@
 """One run, from volume nodes to a segmentation node: the console's and the panel's way to a result. Opens no dialogs.
 
-The network runs in a child process (``python -m StrokeSegLib segment``), so that Slicer neither freezes nor loads
-torch or OpenVINO. Volumes go there, and the mask comes back, as files in a private temporary folder.
+The network runs in the worker's process, so that Slicer neither freezes nor loads torch or OpenVINO. Volumes go there,
+and the mask comes back, as files in a private temporary folder.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import logging
 import shutil
-import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
-from StrokeSegApp import dependencies, scene
-from StrokeSegApp.child_process import ChildProcess
-from StrokeSegApp.paths import rootFolder
-from StrokeSegApp.progress import Progress, parseProgress
+from StrokeSegApp import dependencies, result_nodes, scene
+from StrokeSegApp.model_store import modelWord
+from StrokeSegApp.worker_client import RunError, WorkerRun, newWorker, waitFor
+from StrokeSegLib.disk import DISK_FULL, disk_full
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io import read_image, write_image
-from StrokeSegLib.models import ModelCard, find_model
+from StrokeSegLib.io.handover import written_in_steps
+from StrokeSegLib.models import CARD, ModelCard, find_model
+from StrokeSegLib.worker.client import Worker
 
-EXIT_BAD_INPUT = 2
-POLL_INTERVAL_S = 0.05
-#: Lines of the child's standard error that are kept for an error report.
-KEPT_LINES = 200
-#: How the command begins the one line in which it says what went wrong.
-SPOKEN = "strokeseg: "
 #: Uncompressed, and with all digits of the geometry.
 INPUT_SUFFIX = ".mha"
-
-
-class RunError(RuntimeError):
-    """A run failed through a fault of ours or of the machine; ``details`` holds what the child process said."""
-
-    def __init__(self, message: str, details: str = "") -> None:
-        super().__init__(message)
-        self.details = details
+#: Slicer's event loop waits no longer than about this for a part of a volume to be written.
+HAND_OVER_S = 0.02
 
 
 def missingInputs(model: ModelCard, roles: Sequence[str]) -> list[str]:
@@ -54,93 +41,90 @@ def missingInputs(model: ModelCard, roles: Sequence[str]) -> list[str]:
     return missing
 
 
-class ChildRun:
-    """A command in a child process: its progress, and the last lines that it said."""
-
-    progress: Progress | None = None  # None until the child has said something
-    _child: ChildProcess
-    _lines: deque[str]
-
-    def poll(self) -> bool:
-        """Read the child's progress; True once it has ended."""
-        ended = self._child.exitCode() is not None  # asked first: lines written before the end are then all read
-        for line in self._child.newLines():
-            progress = parseProgress(line)
-            if progress is None:
-                self._lines.append(line)
-            else:
-                self.progress = progress
-        return ended
-
-    def cancel(self) -> None:
-        """End the child process."""
-        raise NotImplementedError
-
-
-def waitFor(run: ChildRun, progress: Callable[[str, int, int], None] | None) -> None:
-    """Wait for a run's end; what ``progress`` raises, and an interrupt from the keyboard, cancels it."""
-    try:
-        said = None
-        ended = False
-        while not ended:
-            ended = run.poll()
-            if progress is not None and run.progress is not None and run.progress != said:
-                said = run.progress
-                progress(said.stage, said.done, said.total)
-            if not ended:
-                time.sleep(POLL_INTERVAL_S)
-    except BaseException:
-        run.cancel()
-        raise
-
-
-class SegmentationRun(ChildRun):
+class SegmentationRun(WorkerRun):
     """A run in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time.
 
     Nodes are remembered by id: one that the user deletes meanwhile is noticed, not touched.
+
+    Attributes:
+        seconds: What took how long: ``hand_over`` and ``build`` here; ``import``, ``load`` and ``run`` in the worker,
+            of which the first two are 0 when it was warm.
     """
 
-    def __init__(self, volumes: Mapping[str, Any], model: ModelCard, command: Sequence[str] | None = None) -> None:
-        """Write the inputs and start the child process.
+    def __init__(
+        self,
+        volumes: Mapping[str, Any],
+        model: ModelCard,
+        command: Sequence[str] | None = None,
+        *,
+        worker: Worker | None = None,
+        device: str = "auto",
+        threshold: float | None = None,
+    ) -> None:
+        """Start the worker, unless it runs, and prepare the inputs, which ``poll`` hands over.
 
         Args:
             volumes: A volume node for each role, such as ``{"dwi": node, "adc": node}``.
             model: What to run.
             command: Stands for ``PythonSlicer -m StrokeSegLib`` (tests).
+            worker: A warm one, which stays; one of this run's own when None.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+            threshold: Probability from which a voxel counts; the model's own when None.
 
         Raises:
             InputError: A role is unknown or missing, or a volume cannot be used.
-            RunError: The inputs cannot be written or the process cannot be started.
+            RunError: The process cannot be started.
         """
         volumes = {role: node for role, node in volumes.items() if node is not None}
-        _checkRoles(model, volumes)
+        checkRoles(model, volumes)
         self.model = model
-        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self.seconds: dict[str, float] = {"hand_over": 0.0}
         self._sources = {role: scene.sourceOf(node) for role, node in volumes.items()}
         self._names = {role: node.GetName() for role, node in volumes.items()}
         # The result lies on the grid of the first input, in the model's order, not in the caller's.
         roles = [each.role for each in model.inputs if each.role in volumes]
         self._referenceId = volumes[roles[0]].GetID()
         self._referenceName = self._names[roles[0]]
-        self._folder = Path(tempfile.mkdtemp(prefix="StrokeSeg-"))
+        images = {role: scene.volumeFromNode(volumes[role]) for role in roles}
+        own = worker is None
+        super().__init__(newWorker(command) if worker is None else worker, keepWorker=not own)
         try:
-            arguments = []
-            for role in roles:
-                write_image(scene.volumeFromNode(volumes[role]), self._inputPath(role))
-                arguments.append(f"{role}={self._inputPath(role)}")
-            start = [*(command or childCommand()), "segment", "--model", model.id, *arguments]
-            self._child = ChildProcess([*start, "--out", str(self._out), "--json"], self._folder, environment())
+            self._folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._worker.folder))
         except OSError as error:
-            self._removeFiles()
-            raise RunError(f"The segmentation could not be started: {error}") from error
-        except BaseException:
-            self._removeFiles()
-            raise
+            super().release()
+            raise self._startError(error) from error
+        self._request = {
+            "model": wordOf(model),
+            "inputs": {role: str(self._inputPath(role)) for role in roles},
+            "out": str(self._out),
+            "device": device,
+            "threshold": threshold,
+        }
+        self._handing: Iterator[None] | None = self._handOver(images)
 
-    def cancel(self) -> None:
-        """End the child process and remove every temporary file."""
-        self._child.kill()
-        self._removeFiles()
+    def poll(self) -> bool:
+        """Hand over a part of the inputs, or read the worker's progress; True once the run has ended.
+
+        Raises:
+            InputError: There is no room for the temporary files.
+            RunError: They cannot be written, or the process cannot be started again.
+        """
+        if self._handing is None:
+            return super().poll()
+        started = time.perf_counter()
+        try:
+            for _step in self._handing:
+                if time.perf_counter() - started > HAND_OVER_S:
+                    return False
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise disk_full(self._folder) from error
+            raise RunError(_("The volumes could not be handed over: {error}").format(error=error)) from error
+        finally:
+            self.seconds["hand_over"] += time.perf_counter() - started
+        self._handing = None
+        self.ask("segment", self._request)
+        return False
 
     def finish(self) -> tuple[Any, dict[str, Any]]:
         """Bring the result into the scene.
@@ -149,58 +133,60 @@ class SegmentationRun(ChildRun):
             The new segmentation node and the content of measurements.json.
 
         Raises:
-            InputError: The child refused the input, or the first volume was deleted or moved during the run.
-            RunError: The child failed.
+            InputError: The worker refused the input, or the first volume was deleted or moved during the run.
+            RunError: The worker failed.
         """
         try:
             self.poll()
-            self._checkExit()
+            try:
+                self.seconds.update(self.answer().get("seconds", {}))
+            except InputError as error:
+                raise InputError(self._inWordsOfTheScene(str(error))) from error
+            started = time.perf_counter()
             reference = slicer.mrmlScene.GetNodeByID(self._referenceId)
             if reference is None:
                 raise InputError(f"volume '{self._referenceName}' was removed during the run; nothing was added")
-            try:
-                labels = read_image(self._out / "lesion.nii.gz").volume
-                measurements = json.loads((self._out / "measurements.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise RunError("The segmentation ended without a readable result.", f"{error}\n{self._log}") from error
-            for role, entry in measurements.get("inputs", {}).items():
-                entry["path"] = self._sources.get(role, "")  # the temporary copy's path would say nothing
-            names = {label.value: label.name.capitalize() for label in self.model.labels}
-            algorithm = f"StrokeSeg {self.model.id} {self.model.version}"
-            segmentation = scene.addSegmentation(reference, labels, names, algorithm)
-            scene.storeMeasurements(segmentation, measurements)
-            scene.showResult(segmentation, reference)
-            return segmentation, measurements
+            result = self._build(reference)
+            self.seconds["build"] = time.perf_counter() - started
+            told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
+            logging.info("StrokeSeg, model %s: %s", self.model.id, told)
+            return result
         finally:
-            self._removeFiles()
+            self.release()
+
+    def release(self) -> None:
+        """Remove the temporary files, and end a worker of this run's own."""
+        if self._handing is not None:
+            self._handing.close()  # type: ignore[attr-defined]  # a generator: closes the file
+            self._handing = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+        super().release()
 
     @property
     def _out(self) -> Path:
         return self._folder / "result"
 
-    @property
-    def _log(self) -> str:
-        return "\n".join(self._lines)
-
     def _inputPath(self, role: str) -> Path:
         return self._folder / f"{role}{INPUT_SUFFIX}"
 
-    def _checkExit(self) -> None:
-        code = self._child.exitCode()
-        if code == 0:
-            return
-        last = self._lines[-1] if self._lines else ""
-        message = last.removeprefix(SPOKEN)
-        for role, name in self._names.items():  # the temporary copy's path would say nothing
-            message = message.replace(str(self._inputPath(role)), f"volume '{name}'")
-        if code == EXIT_BAD_INPUT:
-            raise InputError(message or "the input was refused without a reason")
-        if not last.startswith(SPOKEN):
-            message = f"The segmentation stopped unexpectedly (exit code {code})."
-        raise RunError(message, self._log)
+    def _handOver(self, images: Mapping[str, Any]) -> Iterator[None]:
+        for role, volume in images.items():
+            yield from written_in_steps(volume, self._inputPath(role))
 
-    def _removeFiles(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def _build(self, reference: Any) -> tuple[Any, dict[str, Any]]:
+        try:
+            return result_nodes.bringIn(self._out, self.model, reference, self._names, self._sources)
+        except InputError:
+            raise
+        except (OSError, ValueError) as error:
+            said = f"{error}\n{self._log}"
+            raise RunError(_("The segmentation ended without a readable result."), said) from error
+
+    def _inWordsOfTheScene(self, text: str) -> str:
+        """A message about a temporary copy, about the volume instead."""
+        for role, name in self._names.items():
+            text = text.replace(str(self._inputPath(role)), f"volume '{name}'")
+        return text
 
 
 def segment(
@@ -208,6 +194,9 @@ def segment(
     model: str = "mri",
     progress: Callable[[str, int, int], None] | None = None,
     command: Sequence[str] | None = None,
+    *,
+    worker: Worker | None = None,
+    **choices: Any,
 ) -> tuple[Any, dict[str, Any]]:
     """Segment and wait for the result.
 
@@ -216,6 +205,8 @@ def segment(
         model: Id of a bundled model.
         progress: Called with (stage, done, total) as the work goes on.
         command: Stands for ``PythonSlicer -m StrokeSegLib`` (tests).
+        worker: A warm one, which stays.
+        **choices: ``device`` and ``threshold``, see SegmentationRun.
 
     Returns:
         The new segmentation node and the content of measurements.json.
@@ -224,16 +215,39 @@ def segment(
         InputError: The input or the request was wrong.
         RunError: The run failed, or a package that it needs is missing.
     """
-    missing = dependencies.missingRequirements()
-    if missing:
-        needed = " ".join(missing)
-        raise RunError(f"StrokeSeg needs {needed}: press Apply in the panel once, or pip_install('{needed}').")
-    run = SegmentationRun(volumes, find_model(model), command)
+    checkRequirements()
+    run = SegmentationRun(volumes, find_model(model), command, worker=worker, **choices)
     waitFor(run, progress)
     return run.finish()
 
 
-def _checkRoles(model: ModelCard, volumes: Mapping[str, Any]) -> None:
+def checkRequirements() -> None:
+    """Whether a run can be started at all.
+
+    Raises:
+        RunError: A package that it needs is missing.
+    """
+    missing = dependencies.missingRequirements()
+    if missing:
+        needed = " ".join(missing)
+        raise RunError(
+            _("StrokeSeg needs {packages}: press Apply in the panel once, or pip_install('{packages}').").format(
+                packages=needed
+            )
+        )
+
+
+def wordOf(model: ModelCard) -> str:
+    """How the worker finds the model: by its id where it is bundled, else by its folder."""
+    return modelWord(model) if (Path(model.folder) / CARD).is_file() else model.id
+
+
+def checkRoles(model: ModelCard, volumes: Mapping[str, Any]) -> None:
+    """Refuses roles that the model does not take, and too few of them.
+
+    Raises:
+        InputError: A role is unknown or a needed one is missing.
+    """
     known = [each.role for each in model.inputs]
     unknown = [role for role in volumes if role not in known]
     if unknown:
@@ -243,17 +257,3 @@ def _checkRoles(model: ModelCard, volumes: Mapping[str, Any]) -> None:
         raise InputError(
             f"model '{model.id}' needs {', '.join(missing)} as well; got {', '.join(volumes) or 'nothing'}"
         )
-
-
-def childCommand() -> list[str]:
-    """The command line's program, in Slicer's own Python."""
-    return [shutil.which("PythonSlicer") or sys.executable, "-m", "StrokeSegLib"]
-
-
-def environment() -> dict[str, str]:
-    """The child's environment: PythonSlicer sets Slicer's own up again, so it starts from the one before Slicer."""
-    inSlicer = shutil.which("PythonSlicer") is not None
-    result = dict(slicer.util.startupEnvironment() if inSlicer else os.environ)
-    inherited = result.get("PYTHONPATH")
-    result["PYTHONPATH"] = os.pathsep.join([str(rootFolder()), *([inherited] if inherited else [])])
-    return result

@@ -1,4 +1,7 @@
-"""The user's choices, kept in one parameter node of the scene: model, a volume for each role, the last result."""
+"""The user's choices, kept in one parameter node of the scene: model, device, a volume for each role, results shown.
+
+What belongs to a result, such as its threshold and its opacity, is kept with the result's own nodes instead.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 MODEL = "model"
+DEVICE = "device"
 INPUT_PREFIX = "Input."
 RESULT = "Result"
+COMPARED = "Compared"
+VIEW_BEFORE = "ViewBeforeSideBySide"
+#: Invoked on the parameter node when a model was installed, trained or removed (above VTK's own user events).
+MODELS_CHANGED_EVENT = 31001
 
 
 def modelId(node: Any) -> str:
@@ -17,6 +25,20 @@ def modelId(node: Any) -> str:
 
 def setModelId(node: Any, identifier: str) -> None:
     node.SetParameter(MODEL, identifier)
+
+
+def announceModelsChanged(node: Any) -> None:
+    """Tell every panel that the list of installed models is another one now."""
+    node.InvokeEvent(MODELS_CHANGED_EVENT)
+
+
+def device(node: Any) -> str:
+    """``auto``, ``cpu``, ``cuda`` or ``mps``, as the command line has them."""
+    return node.GetParameter(DEVICE) or "auto"
+
+
+def setDevice(node: Any, name: str) -> None:
+    node.SetParameter(DEVICE, name)
 
 
 def inputVolume(node: Any, role: str) -> Any:
@@ -41,3 +63,21 @@ def result(node: Any) -> Any:
 
 def setResult(node: Any, segmentation: Any) -> None:
     node.SetNodeReferenceID(RESULT, segmentation.GetID() if segmentation else None)
+
+
+def compared(node: Any) -> Any:
+    """The segmentation node that is to be shown beside the result, or None."""
+    return node.GetNodeReference(COMPARED)
+
+
+def setCompared(node: Any, segmentation: Any) -> None:
+    node.SetNodeReferenceID(COMPARED, segmentation.GetID() if segmentation else None)
+
+
+def viewBefore(node: Any) -> str:
+    """What the views showed before two results were put side by side; empty while they are not."""
+    return node.GetParameter(VIEW_BEFORE)
+
+
+def setViewBefore(node: Any, state: str) -> None:
+    node.SetParameter(VIEW_BEFORE, state)

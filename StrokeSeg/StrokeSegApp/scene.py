@@ -24,6 +24,8 @@ from StrokeSegLib.volume import LPS_TO_RAS, Volume
 
 TERMINOLOGY_FILE = "Terminology/SegmentationCategoryTypeModifier-StrokeSeg.term.json"
 MEASUREMENTS_ATTRIBUTE = "StrokeSeg.Measurements"
+#: Segments are called so and by their label value.
+SEGMENT_PREFIX = "StrokeSeg_"
 FILL_OPACITY_2D = 0.4
 
 
@@ -34,7 +36,7 @@ def volumeFromNode(node: Any) -> Volume:
         InputError: The node has no voxels, several components a voxel, a non-linear transform, or sheared axes.
     """
     image = node.GetImageData()
-    if image is None or image.GetNumberOfPoints() == 0:
+    if not hasVoxels(node):
         raise InputError(f"volume '{node.GetName()}' holds no voxels; load it again or choose another volume")
     if image.GetNumberOfScalarComponents() != 1:
         raise InputError(
@@ -52,7 +54,15 @@ def volumeFromNode(node: Any) -> Volume:
         raise InputError(f"volume '{node.GetName()}': {error}") from error
 
 
-def addSegmentation(reference: Any, labels: Volume, names: Mapping[int, str], algorithmName: str) -> Any:
+def hasVoxels(node: Any) -> bool:
+    """False for a volume node that was made but not filled yet."""
+    image = node.GetImageData()
+    return image is not None and image.GetNumberOfPoints() > 0 and image.GetPointData().GetScalars() is not None
+
+
+def addSegmentation(
+    reference: Any, labels: Volume, names: Mapping[int, str], algorithmName: str, nodeName: str | None = None
+) -> Any:
     """A new segmentation node on exactly the grid of ``reference``; nothing that exists is touched.
 
     Args:
@@ -60,6 +70,7 @@ def addSegmentation(reference: Any, labels: Volume, names: Mapping[int, str], al
         labels: Label values on the grid of the reference.
         names: A segment for each label value, also for values that do not occur: an empty segment is a finding.
         algorithmName: What made the labels, for DICOM, such as ``StrokeSeg mri 1.0``.
+        nodeName: Of the node; made unique in the scene.
 
     Raises:
         InputError: The reference no longer has the grid of the labels, or a label value is none of ours.
@@ -68,14 +79,14 @@ def addSegmentation(reference: Any, labels: Volume, names: Mapping[int, str], al
         raise InputError(f"volume '{reference.GetName()}' changed its geometry during the run; press Apply again")
     loadTerminology()
     scene = slicer.mrmlScene
-    name = scene.GenerateUniqueName(f"{reference.GetName()} lesions")
+    name = scene.GenerateUniqueName(nodeName or f"{reference.GetName()} lesions")
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     for value, segmentName in names.items():
         identifier = node.GetSegmentation().AddEmptySegment(
-            f"StrokeSeg_{value}", segmentName, [c / 255 for c in color_rgb(value)]
+            f"{SEGMENT_PREFIX}{value}", segmentName, [c / 255 for c in color_rgb(value)]
         )
         segment = node.GetSegmentation().GetSegment(identifier)
         segment.SetTag(segment.GetTerminologyEntryTagName(), terminology_entry(value))
@@ -83,9 +94,18 @@ def addSegmentation(reference: Any, labels: Volume, names: Mapping[int, str], al
         segment.SetTag("DICOM.SegmentAlgorithmType", "AUTOMATIC")
         segment.SetTag("DICOM.SegmentAlgorithmName", algorithmName)
         mask = (labels.array == value).astype(np.uint8)
-        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, identifier, reference)
-    _placeBeside(reference, node)
+        writeSegment(node, identifier, mask, reference)
+    placeBeside(reference, node)
     return node
+
+
+def writeSegment(segmentation: Any, identifier: str, mask: np.ndarray, reference: Any) -> None:
+    """Give a segment the voxels of a mask (0 and 1) on the grid of a volume node."""
+    before = set(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeDisplayNode"))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, identifier, reference)
+    # Slicer removes the label map that it goes through, and leaves its display node.
+    for display in set(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")) - before:
+        slicer.mrmlScene.RemoveNode(display)
 
 
 def showResult(segmentation: Any, reference: Any) -> None:
@@ -149,10 +169,10 @@ def _ijkToWorldRas(node: Any) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
-def _placeBeside(reference: Any, node: Any) -> None:
+def placeBeside(reference: Any, node: Any) -> None:
     """Put the node under the same parent as the reference in the subject hierarchy: the same study, if it has one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    if hierarchy is None:
+    if hierarchy is None:  # the scene is being closed
         return
     referenceItem = hierarchy.GetItemByDataNode(reference)
     parent = hierarchy.GetItemParent(referenceItem) if referenceItem else hierarchy.GetSceneItemID()

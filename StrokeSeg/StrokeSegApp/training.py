@@ -1,38 +1,29 @@
-"""Training from Slicer's console: ``strokeseg train`` as a child process, with progress and cancel. Opens no dialogs.
+"""Training from Slicer: in a worker's process of its own, so that it never keeps a segmentation waiting. No dialogs.
 
 The run folder is the user's own and stays: a training that was cancelled or killed goes on with ``resume=True``.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from StrokeSegApp.child_process import ChildProcess
-from StrokeSegApp.logic import (
-    EXIT_BAD_INPUT,
-    KEPT_LINES,
-    SPOKEN,
-    ChildRun,
-    RunError,
-    childCommand,
-    environment,
-    waitFor,
-)
-from StrokeSegLib.errors import InputError
+from slicer.i18n import tr as _
+
+from StrokeSegApp.worker_client import WorkerRun, lookAfter, newWorker, waitFor
 
 #: A training that is cancelled has this long to end its step and keep what it has learned.
 CANCEL_GRACE_S = 20.0
+SYNTH = "synth"
 
 
-class TrainingRun(ChildRun):
+class TrainingRun(WorkerRun):
     """A training in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time."""
 
-    def __init__(
+    words = "training"
+
+    def __init__(  # noqa: PLR0913 - the words of strokeseg train
         self,
         system: str,
         data: str | Path,
@@ -42,55 +33,66 @@ class TrainingRun(ChildRun):
         settings: Mapping[str, Any] | None = None,
         init: str | Path | None = None,
         resume: bool = False,
+        device: str = "auto",
         command: Sequence[str] | None = None,
     ) -> None:
-        """Start the child process; see ``StrokeSegLogic.train`` for the arguments.
+        """Start the process; see ``StrokeSegLogic.train`` for the arguments.
 
         Raises:
             RunError: The process cannot be started.
         """
         self.out = Path(out).expanduser().absolute()  # the child has another current folder
-        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        words = ["train", "--system", system, "--preset", preset, "--out", str(self.out)]
-        words += ["--data", "synth" if data == "synth" else str(Path(data).expanduser().absolute())]
-        for key, value in (settings or {}).items():
-            words += ["--set", f"{key}={_asWord(value)}"]
+        super().__init__(newWorker(command, CANCEL_GRACE_S), keepWorker=False)
+        request = {
+            "system": system,
+            "preset": preset,
+            "data": SYNTH if data == SYNTH else str(Path(data).expanduser().absolute()),
+            "out": str(self.out),
+            "set": [f"{key}={_asWord(value)}" for key, value in (settings or {}).items()],
+            "resume": resume,
+            "device": device,
+        }
         if init is not None:  # a checkpoint, a model's folder, or a model's id
             path = Path(init).expanduser()
             isPath = path.is_file() or (path / "model.json").is_file()
-            words += ["--init", str(path.absolute() if isPath else init)]
-        words += ["--resume"] if resume else []
-        self._folder = Path(tempfile.mkdtemp(prefix="StrokeSeg-"))
-        try:
-            self._child = ChildProcess([*(command or childCommand()), *words], self._folder, environment())
-        except OSError as error:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise RunError(f"The training could not be started: {error}") from error
+            request["init"] = str(path.absolute() if isPath else init)
+        self.ask("train", request)
 
-    def cancel(self) -> None:
-        """End the child process, after its step if that takes less than ``CANCEL_GRACE_S``; the run folder stays."""
-        self._child.kill(CANCEL_GRACE_S)
-        shutil.rmtree(self._folder, ignore_errors=True)
+    @property
+    def _lines(self) -> list[str]:
+        return self._log.splitlines()
+
+    def cancel(self, wait: bool = True) -> None:
+        """End the training, after its step if that takes less than ``CANCEL_GRACE_S``; the run folder stays.
+
+        Args:
+            wait: Return when the process is gone. Otherwise return at once, and a timer of Qt looks after it.
+        """
+        call, self._call = self._call, None
+        if call is None or call.ended:
+            self.release()
+        elif wait:
+            self._worker.close(CANCEL_GRACE_S)
+        else:
+            self._worker.cancel(call)
+            lookAfter(self._worker, call, self.release)
 
     def finish(self) -> Path:
         """The run folder.
 
         Raises:
             InputError: The data, the preset or a setting was wrong.
-            RunError: The training failed.
+            RunError: The training failed or was canceled.
         """
         try:
             self.poll()
-            code = self._child.exitCode()
-            last = self._lines[-1] if self._lines else ""
-            if code == EXIT_BAD_INPUT:
-                raise InputError(last.removeprefix(SPOKEN) or "the training was refused without a reason")
-            if code != 0:
-                said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else f"exit code {code}"
-                raise RunError(f"The training stopped: {said}", "\n".join(self._lines))
+            self.answer()
             return self.out
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self.release()
+
+    def stoppedMessage(self, exitCode: int) -> str:
+        return _("The training stopped: exit code {code}").format(code=exitCode)
 
 
 def train(

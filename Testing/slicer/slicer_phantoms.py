@@ -55,3 +55,12 @@ def addRotationTransform(degrees: float = 30.0) -> Any:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "turn")
     node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
     return node
+
+
+def addCt(name: str = "head CT") -> Any:
+    """A volume node with the values of a CT: air around a block of brain at 35 HU."""
+    array = np.full((10, 14, 12), -1000, dtype=np.int16)
+    array[2:8, 3:11, 3:9] = 35
+    node = slicer.util.addVolumeFromArray(array, slicer.util.vtkMatrixFromArray(GRIDS["axial"]), name)
+    node.CreateDefaultDisplayNodes()
+    return node

@@ -26,6 +26,10 @@ class Card:
     id: str = "bright"
     title: str = "Bright spots"
     version: str = "0.1"
+    licence: str = "none"
+    folder: Path = Path("nowhere")
+    threshold: float = 0.5
+    min_lesion_ml: float = 0.0
     inputs: tuple[Input, ...] = (Input("dwi"), Input("adc"), Input("flair", required=False))
     minimum_inputs: int = 2
     labels: tuple[Label, ...] = (Label(1, "ischemic lesion"),)

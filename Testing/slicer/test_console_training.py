@@ -82,12 +82,13 @@ def test_a_cancelled_training_leaves_no_process_and_goes_on_where_it_stopped(tab
     run = logic.startTraining(SYSTEM, table, tmp_path / "run", settings={**TINY, "steps": MANY})
     until = time.monotonic() + 120
     while run.progress is None or run.progress.stage != "train":
-        assert not run.poll(), "\n".join(run._lines)
+        if run.poll():
+            pytest.fail(f"the training ended by itself: {run.finish()}")  # or what finish raises says why
         assert time.monotonic() < until, "\n".join(run._lines)
         time.sleep(0.02)
     seen = run.progress.done
     run.cancel()
-    assert ended(run._child.processId)
+    assert ended(run._child.process_id)
     assert list(temporary.iterdir()) == []
 
     class EnoughError(Exception):
@@ -124,7 +125,7 @@ def test_a_wrong_wish_is_refused_in_one_line_and_nothing_is_written(table, tmp_p
 @signals
 def test_a_training_that_is_killed_is_an_error(table, tmp_path, temporary):
     run = StrokeSeg.StrokeSegLogic().startTraining(SYSTEM, table, tmp_path / "run", settings=TINY)
-    os.kill(run._child.processId, 9)
+    os.kill(run._child.process_id, 9)
     until = time.monotonic() + 20
     while not run.poll():
         assert time.monotonic() < until

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from StrokeSegApp.input_roles import chooseInputs, roleOfName
+from StrokeSegApp import input_roles
+from StrokeSegApp.input_roles import roleOf, roleOfName
+from StrokeSegApp.volume_facts import VolumeFacts
+
+
+def chooseInputs(roles, names, active=None):
+    """By name alone, as for volumes without DICOM tags and with values that say nothing."""
+    return input_roles.chooseInputs(roles, [roleOfName(name) for name in names], active)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +63,33 @@ def test_an_active_ct_is_not_taken_for_an_mr_model():
 def test_no_volumes_or_no_roles_give_no_choice():
     assert chooseInputs(["dwi"], []) == {}
     assert chooseInputs([], ["DWI"], active=0) == {}
+
+
+@pytest.mark.parametrize(
+    ("facts", "role"),
+    [
+        (VolumeFacts("5: ax", "MR", "ep2d_diff_ADC"), "adc"),
+        (VolumeFacts("5: ax", "MR", "ax", None, "DERIVED\\PRIMARY\\DIFFUSION\\ADC"), "adc"),
+        (VolumeFacts("5: ax", "MR", "ax", 1000.0), "dwi"),
+        (VolumeFacts("5: ax", "MR", "ax", 0.0), None),
+        (VolumeFacts("5: head", "CT"), "ct"),
+        (VolumeFacts("T1 bone window", "CT"), "ct"),
+        (VolumeFacts("CBF", "CT"), "cbf"),
+        (VolumeFacts("fMRI CT study", "MR"), None),
+        (VolumeFacts("DWI", "MR", "FLAIR dark fluid"), "flair"),
+    ],
+)
+def test_dicom_tags_speak_before_the_name_and_a_ct_is_never_a_sequence(facts, role):
+    assert roleOf(facts) == role
+
+
+def test_values_speak_where_tags_and_name_are_silent():
+    ct = np.full((4, 20, 20), -1000, np.int16)
+    ct[:, 5:15, 5:15] = 40
+    adc = np.zeros((4, 20, 20), np.float32)
+    adc[:, 5:15, 5:15] = 0.0008
+    adc[:, 8:10, 8:10] = 0.003
+    assert roleOf(VolumeFacts("series 4"), ct) == "ct"
+    assert roleOf(VolumeFacts("series 4"), adc) == "adc"
+    assert roleOf(VolumeFacts("series 4"), np.full((4, 20, 20), 300, np.int16)) is None
+    assert roleOf(VolumeFacts("series 4"), np.zeros((2, 2, 2))) is None

@@ -79,7 +79,7 @@ def test_a_lesion_is_measured_where_the_transformed_volume_stands():
 def test_the_grid_is_that_of_the_models_first_role_whatever_order_the_caller_gives():
     nodes = {"adc": addHead("ADC", "oblique"), "dwi": addHead("DWI", "axial")}
     segmentation, _ = wait(start("bright", nodes)).finish()
-    assert segmentation.GetName().startswith("DWI")
+    assert segmentation.GetName().endswith("DWI")
 
 
 def test_no_temporary_file_is_left_after_any_end(temporary):
@@ -150,7 +150,7 @@ def test_cancel_ends_the_whole_process_tree_within_two_seconds_and_leaves_no_fil
     run.cancel()
     assert time.monotonic() - started < 2
     assert list(temporary.iterdir()) == []
-    for process in (run._child.processId, grandchild):
+    for process in (run._child.process_id, grandchild):
         assert not _alive(process)
 
 

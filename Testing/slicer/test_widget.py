@@ -7,7 +7,7 @@ import re
 import pytest
 import slicer
 from PySide6 import QtCore, QtWidgets
-from slicer_phantoms import addHead, voxelVolumeMl
+from slicer_phantoms import addCt, addHead, voxelVolumeMl
 from stand_in import ROOT, pythonqt
 from stand_in.panel import PANEL_WIDTH_PX, click, clickCell, waitForRun, waitForStatus
 from stand_in_cards import Card, Input, card
@@ -92,7 +92,7 @@ def test_on_the_stand_in_a_second_click_while_packages_are_asked_for_starts_noth
 
     def clickAgain():
         asked.append(panel.ui.applyButton.enabled)
-        panel.panel.onApply()
+        panel.segment.onApply()
 
     monkeypatch.setattr(dependencies, "ensureRequirements", clickAgain)
     addHead("DWI")
@@ -116,7 +116,7 @@ def test_on_the_stand_in_the_same_volume_for_two_inputs_is_noticed(openPanel):
 
 def test_on_the_stand_in_another_model_shows_its_own_rows(openPanel):
     ct = Card(id="bright", title="CT model", inputs=(Input("ct"),), minimum_inputs=1)
-    addHead("head CT")
+    addCt("head CT")
     panel = openPanel(card("empty"), ct)
     assert not panel.ui.ctSelector.visible
     panel.ui.modelSelector.setCurrentIndex(1)
@@ -200,6 +200,7 @@ def test_on_the_stand_in_nothing_found_is_a_result(openPanel):
     waitForRun(panel)
     assert panel.ui.summaryLabel.text == "No lesion found"
     assert panel.ui.resultCollapsibleButton.visible
+    assert panel.ui.lesionsCollapsibleButton.visible
     assert not panel.ui.lesionTable.visible
     assert panel.ui.statusLabel.text == "Done"
     assert len(segmentations()) == 1
@@ -210,7 +211,7 @@ def test_on_the_stand_in_cancel_stops_the_run_and_the_panel_is_ready_again(openP
     waitForStatus(panel, "Looking for lesions, 30 s left")
     assert panel.ui.progressBar.value == 35  # read 5, prepare 15, and a quarter of the network's 60
     click(panel.ui.applyButton)
-    assert panel.panel.run is None
+    assert panel.run is None
     assert segmentations() == []
     assert panel.ui.statusLabel.text == "Canceled"
     assert panel.ui.applyButton.text == "Apply"
@@ -231,7 +232,7 @@ def test_on_the_stand_in_a_crash_shows_one_line_and_the_childs_words_behind_a_bu
     waitForRun(panel)
     assert panel.ui.statusLabel.text == "The segmentation stopped unexpectedly (exit code 1)."
     assert panel.ui.detailsButton.visible
-    assert "the weights do not fit" in panel.panel._details
+    assert "the weights do not fit" in panel.segment.details
     click(panel.ui.detailsButton)
     assert "stopped unexpectedly" in caplog.text
     click(panel.ui.applyButton)  # and again: a failed run leaves the panel as it was
@@ -245,9 +246,10 @@ def test_on_the_stand_in_missing_packages_that_the_user_declines_are_named(openP
     monkeypatch.setattr(dependencies, "missingRequirements", lambda: ["openvino>=2025.0"])
     panel = apply(openPanel)
     assert panel.ui.statusLabel.text == (
-        "These packages are needed and not installed: openvino>=2025.0 (User declined package installation)"
+        "These packages are needed and not installed: openvino>=2025.0 (User declined package installation);"
+        " press the button again to be asked again"
     )
-    assert panel.panel.run is None
+    assert panel.run is None
     assert panel.ui.applyButton.enabled
 
 
@@ -255,7 +257,7 @@ def test_on_the_stand_in_closing_the_scene_in_a_run_cancels_it_and_the_panel_goe
     panel = apply(openPanel, "slow")
     waitForStatus(panel, "Looking for lesions, 30 s left")
     slicer.mrmlScene.Clear(0)
-    assert panel.panel.run is None
+    assert panel.run is None
     assert panel.ui.checkLabel.text == "Choose a volume for: DWI, ADC map"
     addHead("DWI")
     addHead("ADC")
@@ -303,9 +305,9 @@ def test_on_the_stand_in_a_saved_scene_shows_its_result_again(openPanel, tmp_pat
 
 def test_on_the_stand_in_closing_the_module_ends_a_run(openPanel):
     panel = apply(openPanel, "slow")
-    run = panel.panel.run
+    run = panel.run
     panel.widget.cleanup()
-    assert run._child.exitCode() is not None
+    assert run._child.exit_code() is not None
     panel.panel.close()  # a second close is harmless
 
 

@@ -1,121 +1,219 @@
-"""The findings of a result: what was found and how much, a table of lesions, a click that goes there."""
+"""The result section: how a result is shown, another threshold, two side by side, and the way back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from typing import Any
 
 import qt
-from slicer.i18n import tr as _
+import slicer
 
-from StrokeSegApp import scene
+from StrokeSegApp import parameters, relabel, result_nodes, result_watch, scene, views
+from StrokeSegLib.errors import InputError
 
-FINDING_COLUMN = 0
-PROBABILITY_COLUMN = 4
+#: A new threshold waits this long for the slider to rest, so that dragging stays smooth.
+SETTLE_MS = 80
 
 
 class ResultPanel:
-    """Shows the measurements kept on a segmentation node in the widgets of the result section."""
+    """Shows the chosen result, and the one that it is compared with."""
 
-    def __init__(self, ui: Any) -> None:
+    def __init__(self, ui: Any, logic: Any) -> None:
         self._ui = ui
-        self._centers: list[list[float]] = []
-        headers = [_("Finding"), _("Volume\n(mL)"), _("Side"), _("Diam.\n(mm)"), _("Mean\nprob.")]
-        tips = [
-            _("What was found"),
-            _("Volume of the lesion in milliliters"),
-            _("Side of the patient"),
-            _("Largest diameter in millimeters"),
-            _("Mean probability that the model gives the voxels of the lesion, 0 to 1"),
-        ]
-        table = ui.lesionTable
-        table.setColumnCount(len(headers))
-        table.setHorizontalHeaderLabels(headers)
-        for column, tip in enumerate(tips):
-            table.horizontalHeaderItem(column).setToolTip(tip)
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-        table.horizontalHeader().setSectionResizeMode(FINDING_COLUMN, qt.QHeaderView.ResizeToContents)
-        table.verticalHeader().setVisible(False)
-        table.connect("cellClicked(int,int)", self._jump)
-        table.connect("currentCellChanged(int,int,int,int)", self._jump)
+        self._logic = logic
+        self._updating = False
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLE_MS)
+        self._timer.connect("timeout()", self.onThresholdSettled)
+        for selector in (ui.resultSelector, ui.compareSelector):
+            selector.addAttribute("vtkMRMLSegmentationNode", scene.MEASUREMENTS_ATTRIBUTE)
+        ui.resultSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onResultChosen)
+        ui.compareSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onComparedChosen)
+        ui.opacitySlider.connect("valueChanged(double)", self.onOpacity)
+        ui.thresholdSlider.connect("valueChanged(double)", self.onThreshold)
+        ui.thresholdResetButton.connect("clicked(bool)", self.onThresholdReset)
+        ui.surfaceCheckBox.connect("toggled(bool)", self.onSurface)
+        ui.uncertaintyCheckBox.connect("toggled(bool)", self.onUncertainty)
+        ui.windowStrokeButton.connect("clicked(bool)", lambda checked=False: self.setWindow("stroke"))
+        ui.windowBrainButton.connect("clicked(bool)", lambda checked=False: self.setWindow("brain"))
+        ui.windowBloodButton.connect("clicked(bool)", lambda checked=False: self.setWindow("blood"))
+        ui.windowDwiButton.connect("clicked(bool)", lambda checked=False: self.setWindow("dwi"))
+        ui.compareButton.connect("toggled(bool)", self.onCompare)
+        ui.undoButton.connect("clicked(bool)", self.onUndo)
+        result_watch.install()
 
-    def show(self, segmentation: Any) -> None:
-        """Show a result; None, or a node that is not one of ours, empties the section."""
+    def close(self) -> None:
+        self._timer.stop()
+        self._timer.disconnect("timeout()", self.onThresholdSettled)
+
+    def onSceneStartClose(self) -> None:
+        self._timer.stop()
+
+    # What is shown
+
+    def update(self) -> None:
+        node = self._logic.getParameterNode()
+        self._chooseWhatIsThere(node)
+        segmentation = parameters.result(node)
         measurements = scene.storedMeasurements(segmentation)
         self._ui.resultCollapsibleButton.setVisible(measurements is not None)
-        if measurements is None:
-            measurements = {}
-        self._ui.summaryLabel.setText(_summary(measurements))
-        notes = _notes(measurements)
-        self._ui.notesLabel.setText("\n".join(notes))
-        self._ui.notesLabel.setVisible(bool(notes))
-        self._fill(measurements)
+        self._updating = True
+        try:
+            self._ui.resultSelector.setCurrentNode(segmentation)
+            self._ui.compareSelector.setCurrentNode(parameters.compared(node))
+            self._ui.resultSelector.setToolTip(segmentation.GetName() if segmentation else "")
+            if measurements is not None:
+                self._showDisplay(segmentation)
+                self._showThreshold(segmentation)
+            self._showComparison(node)
+        finally:
+            self._updating = False
 
-    def _fill(self, measurements: Mapping[str, Any]) -> None:
-        table = self._ui.lesionTable
-        names = {label["value"]: label["name"] for label in measurements.get("labels", [])}
-        lesions = measurements.get("lesions", [])
-        self._centers = [lesion["centroid_ras_mm"] for lesion in lesions]
-        table.blockSignals(True)  # filling is not clicking: the views stay where they are
-        table.setRowCount(len(lesions))
-        for row, lesion in enumerate(lesions):
-            diameter, probability = lesion["max_diameter_mm"], lesion["mean_probability"]
-            texts = [
-                str(names.get(lesion["label"], lesion["label"])).capitalize(),
-                volumeText(lesion["volume_ml"]),
-                _sideText(lesion["side"]),
-                "" if diameter is None else f"{diameter:.0f}",
-                "" if probability is None else f"{probability:.2f}",
-            ]
-            for column, text in enumerate(texts):
-                item = qt.QTableWidgetItem(text)
-                item.setTextAlignment(qt.Qt.AlignCenter)
-                item.setToolTip(_("Click to go to this lesion"))
-                table.setItem(row, column, item)
-        table.setCurrentCell(-1, -1)
-        table.blockSignals(False)
-        # A narrow panel has room for four columns: with several kinds of finding, their names are worth more.
-        table.setColumnHidden(FINDING_COLUMN, len(names) < 2)
-        table.setColumnHidden(PROBABILITY_COLUMN, len(names) >= 2)
-        table.setVisible(bool(lesions))
+    def _chooseWhatIsThere(self, node: Any) -> None:
+        """The newest result where the chosen one is gone, and another one to compare it with."""
+        results = _results()
+        if parameters.result(node) not in results:
+            parameters.setResult(node, results[-1] if results else None)
+        others = [each for each in results if each is not parameters.result(node)]
+        if parameters.compared(node) not in others:
+            parameters.setCompared(node, others[-1] if others else None)
 
-    def _jump(self, row: int) -> None:
-        if 0 <= row < len(self._centers):
-            scene.jumpTo(self._centers[row])
+    def _showDisplay(self, segmentation: Any) -> None:
+        display = segmentation.GetDisplayNode()
+        if display is None:
+            return
+        uncertainty = result_nodes.uncertaintyOf(segmentation)
+        self._ui.opacitySlider.value = round(100 * display.GetOpacity2DFill())
+        self._ui.surfaceCheckBox.setChecked(bool(display.GetVisibility3D()))
+        self._ui.uncertaintyCheckBox.setVisible(uncertainty is not None)
+        self._ui.uncertaintyCheckBox.setChecked(views.isForeground(uncertainty))
+
+    def _showThreshold(self, segmentation: Any) -> None:
+        hindrance = relabel.hindrance(segmentation)
+        found = result_nodes.asFound(segmentation)
+        self._ui.thresholdSlider.setEnabled(not hindrance)
+        self._ui.thresholdSlider.value = relabel.threshold(segmentation)
+        self._ui.thresholdNoteLabel.setText(hindrance)
+        self._ui.thresholdNoteLabel.setVisible(bool(hindrance))
+        changed = found is not None and found[1] != scene.storedMeasurements(segmentation)
+        self._ui.thresholdResetButton.setEnabled(found is not None and (changed or result_watch.isEdited(segmentation)))
+
+    def _showComparison(self, node: Any) -> None:
+        comparable = parameters.compared(node) is not None and parameters.result(node) is not None
+        for widget in (self._ui.compareLabel, self._ui.compareSelector, self._ui.compareButton):
+            widget.setVisible(comparable)
+        beside = parameters.viewBefore(node)
+        if beside and not comparable:  # one of the two was removed
+            parameters.setViewBefore(node, "")
+            views.restore(json.loads(beside))
+        self._ui.compareButton.setChecked(bool(parameters.viewBefore(node)))
+
+    # What the user does
+
+    def onResultChosen(self, segmentation: Any = None) -> None:
+        if not self._updating and segmentation is not None:
+            parameters.setResult(self._logic.getParameterNode(), segmentation)
+            self._refreshComparison()
+
+    def onComparedChosen(self, segmentation: Any = None) -> None:
+        if not self._updating and segmentation is not None:
+            parameters.setCompared(self._logic.getParameterNode(), segmentation)
+            self._refreshComparison()
+
+    def onOpacity(self, percent: float) -> None:
+        display = self._display()
+        if display is not None:
+            display.SetOpacity2DFill(percent / 100)
+            display.SetOpacity2DOutline(1.0 if percent > 0 else 0.0)
+
+    def onThreshold(self, value: float) -> None:
+        if not self._updating:
+            self._timer.start()
+
+    def onThresholdSettled(self) -> None:
+        """Relabel from the probabilities; the run is not repeated."""
+        segmentation = parameters.result(self._logic.getParameterNode())
+        if segmentation is None or relabel.hindrance(segmentation):
+            return
+        self._change(lambda: relabel.relabel(segmentation, round(self._ui.thresholdSlider.value, 2)))
+
+    def onThresholdReset(self, checked: bool = False) -> None:
+        segmentation = parameters.result(self._logic.getParameterNode())
+        if segmentation is not None and result_nodes.asFound(segmentation) is not None:
+            self._change(lambda: relabel.restore(segmentation))
+
+    def onSurface(self, shown: bool) -> None:
+        display = self._display()
+        if display is not None:
+            display.SetVisibility3D(shown)
+            if shown:
+                parameters.result(self._logic.getParameterNode()).CreateClosedSurfaceRepresentation()
+
+    def onUncertainty(self, shown: bool) -> None:
+        segmentation = parameters.result(self._logic.getParameterNode())
+        if not self._updating and segmentation is not None:
+            views.showUncertainty(result_nodes.uncertaintyOf(segmentation) if shown else None)
+
+    def setWindow(self, preset: str) -> None:
+        """Give the volumes behind the slices a window, or the result's own volume when nothing is shown."""
+        reference = result_nodes.referenceOf(parameters.result(self._logic.getParameterNode()))
+        views.setWindow(views.shownVolumes() or ([reference] if reference else []), preset)
+
+    def onCompare(self, beside: bool) -> None:
+        if self._updating:
+            return
+        node = self._logic.getParameterNode()
+        if beside:
+            before = json.dumps(views.remember())
+            self._showBeside(node)
+            parameters.setViewBefore(node, before)
+        else:
+            self._endComparison(node)
+
+    def onUndo(self, checked: bool = False) -> None:
+        node = self._logic.getParameterNode()
+        segmentation = parameters.result(node)
+        if segmentation is not None:
+            self._endComparison(node)
+            result_nodes.remove(segmentation)
+            node.Modified()
+
+    def _refreshComparison(self) -> None:
+        node = self._logic.getParameterNode()
+        before = parameters.viewBefore(node)
+        if before and parameters.compared(node) is not None:
+            views.restore(json.loads(before))
+            self._showBeside(node)
+
+    def _showBeside(self, node: Any) -> None:
+        left, right = parameters.result(node), parameters.compared(node)
+        views.showSideBySide(left, result_nodes.referenceOf(left), right, result_nodes.referenceOf(right))
+
+    def _endComparison(self, node: Any) -> None:
+        before = parameters.viewBefore(node)
+        if before:
+            views.restore(json.loads(before))
+            parameters.setViewBefore(node, "")
+
+    def _change(self, change: Any) -> None:
+        try:
+            change()
+        except InputError as error:
+            self._ui.thresholdNoteLabel.setText(str(error))
+            self._ui.thresholdNoteLabel.setVisible(True)
+        else:
+            self._logic.getParameterNode().Modified()
+
+    def _display(self) -> Any:
+        """The display node of the chosen result; None while the widgets are brought in line, or without a result."""
+        segmentation = parameters.result(self._logic.getParameterNode())
+        return segmentation.GetDisplayNode() if segmentation is not None and not self._updating else None
 
 
-def volumeText(volume_ml: float) -> str:
-    """Milliliters with one decimal, two below 1 mL; a finding is never rounded to nothing."""
-    if 0 < volume_ml < 0.01:
-        return "<0.01"
-    return f"{volume_ml:.1f}" if volume_ml >= 1 else f"{volume_ml:.2f}"
-
-
-def _notes(measurements: Mapping[str, Any]) -> list[str]:
-    """What a reader should know: why to look closely, then the warnings that are not among these reasons."""
-    reasons = measurements.get("needs_review", {}).get("reasons", [])
-    warnings = [each for each in measurements.get("warnings", []) if not any(each in reason for reason in reasons)]
-    return [_("Please check: {reason}").format(reason=reason) for reason in reasons] + warnings
-
-
-def _summary(measurements: Mapping[str, Any]) -> str:
-    if not measurements.get("lesions"):
-        return _("No lesion found")
-    lines = []
-    for label in measurements["labels"]:
-        text = (
-            _("{name}: {volume} mL in 1 lesion")
-            if label["lesion_count"] == 1
-            else _("{name}: {volume} mL in {count} lesions")
-        )
-        lines.append(
-            text.format(
-                name=label["name"].capitalize(), volume=volumeText(label["volume_ml"]), count=label["lesion_count"]
-            )
-        )
-    return "\n".join(lines)
-
-
-def _sideText(side: str) -> str:
-    known = {"left": _("left"), "right": _("right"), "midline": _("midline"), "both": _("both")}
-    return known.get(side, side)
+def _results() -> list[Any]:
+    return [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        if node.GetAttribute(scene.MEASUREMENTS_ATTRIBUTE)
+    ]

@@ -32,8 +32,11 @@ class Application:
     """Stand-in for ``slicer.app``: no window until ``layout`` is set, always in testing mode."""
 
     applicationName = "Slicer stand-in"
+    majorVersion, minorVersion = 5, 13
 
     def __init__(self, logic: Any) -> None:
+        self.temporaryPath = _temporaryFolder()
+        self.slicerUserSettingsFilePath = str(Path(_temporaryFolder()) / "Slicer.ini")
         self._logic = logic
         self.layout: Any = None
         self.startupCallbacks: list[Any] = []
@@ -43,6 +46,12 @@ class Application:
 
     def layoutManager(self) -> Any:
         return self.layout
+
+    def userSettings(self) -> Any:
+        """The user's settings file; it stays when the panel is made anew."""
+        from PySide6.QtCore import QSettings
+
+        return QSettings(self.slicerUserSettingsFilePath, QSettings.IniFormat)
 
     def testingEnabled(self) -> bool:
         return True

@@ -1,56 +1,73 @@
-"""Stand-in for ``python -m StrokeSegLib``: honors the command line's contract without a network.
+"""Stand-in for ``python -m StrokeSegLib``: the real worker's server, with a segmentation that needs no network.
 
-``segment --model ID ROLE=PATH ... --out DIR --json``; lesions are the voxels above 200 of the first input. The model's
-id decides how it behaves: bright (works), two (calls the smaller
-lesion 2, hemorrhage), empty (finds nothing), refuse (exit 2), crash and full (exit 1), silent
-(exit 0, no result), shifted (a result on another grid), slow (starts a child of its own and never ends).
+``worker``: speaks the worker's protocol; lesions are the voxels above 200 of the first input. The model's id decides
+how it behaves: bright (works), two (calls the smaller lesion 2, hemorrhage), empty (finds nothing), refuse (wrong
+input), crash (the process dies), full (out of memory), silent (no result), shifted (a result on another grid), slow
+(starts a child of its own, and neither ends nor listens), patient (never ends, and obeys a cancel).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.worker import serving
+from StrokeSegLib.worker.telling import Telling
+
 THRESHOLD = 200
+#: The same threshold as a probability, see writeProbabilities.
+PROBABILITY = 0.4
 
 
-def main(words: list[str]) -> int:
-    assert words[0] == "segment"
-    assert words[1] == "--model"
-    assert words[-1] == "--json"
-    assert words[-3] == "--out"
-    model, out = words[2], Path(words[-2])
-    inputs = dict(word.split("=", 1) for word in words[3:-3])
+def main(words: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", choices=["worker"])
+    parser.add_argument("--scratch", type=Path)
+    arguments = parser.parse_args(words)
+    serving.serve({"segment": method}, idle_s=60, scratch=arguments.scratch)
+
+
+def method(params: Mapping[str, Any]) -> Callable[[Telling], dict[str, Any]]:
+    assert {"model", "inputs", "out", "device", "threshold"} == set(params)
+    return lambda progress: segment(params["model"], params["inputs"], Path(params["out"]), progress)
+
+
+def segment(model: str, inputs: dict[str, str], out: Path, progress: Telling) -> dict[str, Any]:
     images = {role: sitk.ReadImage(path) for role, path in inputs.items()}
-    say(f"progress read {len(images)} {len(images)} 0.0")
+    progress("read", len(images), len(images))
     if model == "refuse":
-        say(f"strokeseg: {inputs['dwi']} looks like a CT (values down to -1000); an MR image is needed: choose a DWI")
-        return 2
+        raise InputError(f"{inputs['dwi']} looks like a CT (values down to -1000); an MR image is needed: choose a DWI")
     if model == "crash":
         say("Traceback (most recent call last):")
         say("RuntimeError: the weights do not fit the network")
-        return 1
+        os._exit(1)
     if model == "full":
-        say("strokeseg: out of memory; close other programs or use a machine with more")
-        return 1
+        raise MemoryError
     if model == "silent":
-        return 0
+        return {}
     if model == "slow":
         nap = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         say(f"grandchild {nap.pid}")
-        say("progress network 1 4 30.4")
+        step = {"id": progress._id, "stage": "network", "done": 1, "total": 4, "eta_s": 30.4}
+        progress._send({"method": "progress", "params": step})
         time.sleep(600)
+    while model == "patient":
+        progress("network", 1, 4)
+        time.sleep(0.02)
     write(model, images, out)
-    say("progress write 1 1 0.0")
-    say("strokeseg: done")
-    return 0
+    progress("write", 1, 1)
+    return {"out": str(out)}
 
 
 def say(line: str) -> None:
@@ -66,6 +83,7 @@ def write(model: str, images: dict[str, sitk.Image], out: Path) -> None:
     labels = components if model == "two" else components > 0
     out.mkdir()
     sitk.WriteImage(sitk.Cast(labels, sitk.sitkUInt8), str(out / "lesion.nii.gz"))
+    writeProbabilities(model, image, mask, labels, out)
     lesions = measured(components, several=model == "two")
     names = {1: "ischemic lesion", 2: "hemorrhage"} if model == "two" else {1: "ischemic lesion"}
     measurements = {
@@ -73,10 +91,24 @@ def write(model: str, images: dict[str, sitk.Image], out: Path) -> None:
         "inputs": {role: {"path": "temporary", "shape": list(each.GetSize())} for role, each in images.items()},
         "labels": [label(value, name, lesions) for value, name in names.items()],
         "lesions": lesions, "total_volume_ml": sum(lesion["volume_ml"] for lesion in lesions),
+        "thresholds": {str(value): PROBABILITY for value in names}, "device": "cpu", "backend": "stand-in",
+        "seconds": {},
+        "midsagittal_plane_lps": [0.0, 0.0, 0.0],
         "needs_review": {"flag": False, "reasons": []}, "warnings": ["adc read as 10-6 mm2/s"],
         "saw": {"argv": sys.argv, "python_path": sys.path},
     }  # fmt: skip
     (out / "measurements.json").write_text(json.dumps(measurements))
+
+
+def writeProbabilities(model: str, image: sitk.Image, mask: sitk.Image, labels: sitk.Image, out: Path) -> None:
+    """The value over 500, so that the lesions' 400 are at 0.8 and the head's 100 at 0.2; and an uncertainty."""
+    certain = sitk.Clamp(sitk.Cast(image, sitk.sitkFloat32) / 500, sitk.sitkFloat32, 0, 0.4 if model == "empty" else 1)
+    certain.CopyInformation(mask)
+    names = {1: "-ischemic-lesion", 2: "-hemorrhage"} if model == "two" else {1: ""}
+    for value, suffix in names.items():
+        own = certain if model != "two" else sitk.Mask(certain, sitk.Cast(labels == value, sitk.sitkUInt8))
+        sitk.WriteImage(own, str(out / f"probability{suffix}.nii.gz"))
+    sitk.WriteImage(1 - 2 * sitk.Abs(certain - 0.5), str(out / "uncertainty.nii.gz"))
 
 
 def label(value: int, name: str, lesions: list[dict[str, Any]]) -> dict[str, Any]:
@@ -100,4 +132,4 @@ def measured(components: sitk.Image, several: bool) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

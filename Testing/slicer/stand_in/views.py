@@ -146,6 +146,11 @@ class Layout:
     def __init__(self) -> None:
         self.slices = {name: SliceView(name) for name in ORIENTATIONS}
         self.threeD = ThreeDView()
+        #: Number of the layout, as vtkMRMLLayoutNode has them; all views can be drawn in any of them here.
+        self.layout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+
+    def setLayout(self, layout: int) -> None:
+        self.layout = layout
 
     def sliceViewNames(self) -> list[str]:
         return list(self.slices)

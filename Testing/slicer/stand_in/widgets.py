@@ -8,17 +8,19 @@ import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 
-from stand_in import pythonqt
+from stand_in import path_edit, pythonqt, segment_editor
 
 HEADER_PX = 24
 
 
 def install() -> None:
     """Make the stand-ins known to .ui files and to ``slicer``."""
-    for cls in (qMRMLWidget, qMRMLNodeComboBox, ctkCollapsibleButton):
+    for cls in (qMRMLWidget, qMRMLNodeComboBox, ctkCollapsibleButton, ctkSliderWidget):
         pythonqt.customWidgets[cls.__name__] = cls
         if cls.__name__.startswith("qMRML"):
             setattr(slicer, cls.__name__, cls)
+    path_edit.install(pythonqt.customWidgets)
+    segment_editor.install()
 
 
 class qMRMLWidget(QtWidgets.QWidget):
@@ -50,6 +52,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         self._current: Any = None
         self._filling = False
         self._observations: list[int] = []
+        self._attributes: list[tuple[str, str]] = []
         self.currentIndexChanged.connect(self._indexChanged)
 
     def _option(name: str, kind: Any) -> Property:
@@ -66,6 +69,13 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent):
             self._observations.append(scene.AddObserver(event, lambda *_: self._fill()))
         self._fill()
+
+    def addAttribute(self, nodeType: str, name: str, value: Any = None) -> None:
+        """List only nodes of the type that have the attribute, with that value where one is given."""
+        assert value is None, "not needed so far"
+        self._attributes.append((nodeType, name))
+        if self._scene is not None:
+            self._fill()
 
     def release(self) -> None:
         """Let go of the scene; the original does this in its destructor."""
@@ -88,6 +98,8 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
     def _fits(self, node: Any) -> bool:
         types = self._options["nodeTypes"]
         exact = node.GetClassName() in types
+        if any(node.IsA(kind) and node.GetAttribute(name) is None for kind, name in self._attributes):
+            return False
         return not node.GetHideFromEditors() and (
             exact or (self._options["showChildNodeTypes"] and any(node.IsA(each) for each in types))
         )
@@ -119,12 +131,16 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
 
 
 class ctkCollapsibleButton(QtWidgets.QWidget):
-    """A titled section; a click on the title folds it."""
+    """A titled section; a click on the title folds it. It hides its children and knows which it hid."""
+
+    contentsCollapsed = Signal(bool)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._title = ""
         self._collapsed = False
+        self._folding = False
+        self._shown: list[Any] = []
         self.setContentsMargins(0, HEADER_PX, 0, 0)
 
     def _setTitle(self, title: str) -> None:
@@ -132,10 +148,29 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         self.update()
 
     def _setCollapsed(self, collapsed: bool) -> None:
+        if collapsed == self._collapsed:
+            return
         self._collapsed = collapsed
         self.setMaximumHeight(HEADER_PX if collapsed else 16777215)
-        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
+        children = self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly)
+        if collapsed:
+            self._shown = [child for child in children if not child.isHidden()]
+        self._folding = True
+        for child in children if collapsed else self._shown:
             child.setVisible(not collapsed)
+            child.installEventFilter(self)
+        self._folding = False
+        self.contentsCollapsed.emit(collapsed)
+
+    def eventFilter(self, child: Any, event: Any) -> bool:
+        """A child that is shown in a folded section stays hidden until it is unfolded."""
+        if self._collapsed and not self._folding and event.type() == QtCore.QEvent.ShowToParent:
+            self._folding = True
+            child.setVisible(False)
+            self._folding = False
+            if child not in self._shown:
+                self._shown.append(child)
+        return False
 
     text = Property(str, lambda self: self._title, _setTitle)
     collapsed = Property(bool, lambda self: self._collapsed, _setCollapsed)
@@ -150,3 +185,42 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         painter.setPen(QtGui.QColor(30, 30, 30))
         painter.drawText(8, HEADER_PX - 8, ("\u25b8 " if self._collapsed else "\u25be ") + self._title)
         painter.end()
+
+
+class ctkSliderWidget(QtWidgets.QWidget):
+    """A slider and a spin box for one number."""
+
+    valueChanged = Signal(float)
+    TICKS = 1000
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._slider = QtWidgets.QSlider(QtCore.Qt.Horizontal)
+        self._box = QtWidgets.QDoubleSpinBox()
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._slider)
+        row.addWidget(self._box)
+        self._slider.setRange(0, self.TICKS)
+        self._slider.valueChanged.connect(self._slid)
+        self._box.valueChanged.connect(self._boxChanged)
+
+    def _slid(self, tick: int) -> None:
+        low, high = self._box.minimum, self._box.maximum
+        self._box.setValue(low + (high - low) * tick / self.TICKS)
+
+    def _boxChanged(self, value: float) -> None:
+        low, high = self._box.minimum, self._box.maximum
+        self._slider.blockSignals(True)
+        self._slider.setValue(round((value - low) / max(high - low, 1e-9) * self.TICKS))
+        self._slider.blockSignals(False)
+        self.valueChanged.emit(value)
+
+    def setValue(self, value: float) -> None:
+        self._box.setValue(value)
+
+    value = Property(float, lambda self: self._box.value, setValue)
+    minimum = Property(float, lambda self: self._box.minimum, lambda self, value: self._box.setMinimum(value))
+    maximum = Property(float, lambda self: self._box.maximum, lambda self, value: self._box.setMaximum(value))
+    singleStep = Property(float, lambda self: self._box.singleStep, lambda self, value: self._box.setSingleStep(value))
+    decimals = Property(int, lambda self: self._box.decimals, lambda self, value: self._box.setDecimals(value))

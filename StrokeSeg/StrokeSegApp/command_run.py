@@ -1,0 +1,106 @@
+"""A command of ``strokeseg`` that works in a folder of the user's: batch and export. Opens no dialogs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from StrokeSegApp.child_process import EXIT_BAD_INPUT, KEPT_LINES, SPOKEN, ChildProcess, ChildRun
+from StrokeSegApp.worker_client import POLL_INTERVAL_MS, RunError, childCommand, environment
+from StrokeSegLib.errors import InputError
+
+#: A command that is asked to end has this long to finish what it writes.
+GRACE_S = 5.0
+
+
+class CommandRun(ChildRun):
+    """A command in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time."""
+
+    #: Exit codes that are no failure of the command.
+    goodCodes: tuple[int, ...] = (0,)
+
+    def __init__(self, makeWords: Callable[[Path], Sequence[str]], command: Sequence[str] | None = None) -> None:
+        """Start the command.
+
+        Args:
+            makeWords: Gives the command's words; called with a private folder that lives as long as the run.
+            command: Stands for ``PythonSlicer -m StrokeSegLib`` (tests).
+
+        Raises:
+            InputError: ``makeWords`` refused.
+            RunError: The process cannot be started.
+        """
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._folder = Path(tempfile.mkdtemp(prefix="StrokeSeg-"))
+        try:
+            words = [*(command or childCommand()), *makeWords(self._folder)]
+            self._child = ChildProcess(words, self._folder, environment())
+        except OSError as error:
+            self._removeFiles()
+            raise RunError(f"The command could not be started: {error}") from error
+        except BaseException:
+            self._removeFiles()
+            raise
+
+    @property
+    def folder(self) -> Path:
+        """Private to the run, gone after ``finish`` and ``cancel``."""
+        return self._folder
+
+    @property
+    def gone(self) -> bool:
+        """Whether the child process has ended: after a cancel, nothing writes any more then."""
+        return self._child.exitCode() is not None
+
+    def cancel(self, wait: bool = True) -> None:
+        """End the child process; what it has written into the user's folder stays.
+
+        Args:
+            wait: Return when it is gone. Otherwise return at once, and a timer of Qt looks after it.
+        """
+        if wait:
+            self._child.kill(GRACE_S)
+            self._removeFiles()
+        else:
+            self._child.askToEnd()
+            self._lookAfter(time.monotonic() + GRACE_S)
+
+    def _lookAfter(self, until: float) -> None:
+        import qt
+
+        if not self.gone and time.monotonic() < until and os.name != "nt":
+            qt.QTimer.singleShot(POLL_INTERVAL_MS, lambda: self._lookAfter(until))
+        else:
+            self._child.kill(0)  # what it started may have outlived it
+            self._removeFiles()
+
+    def finish(self) -> None:
+        """Judge the end.
+
+        Raises:
+            InputError: The command refused its input.
+            RunError: It failed.
+        """
+        try:
+            self.poll()
+            code = self._child.exitCode()
+            last = self._lines[-1] if self._lines else ""
+            if code == EXIT_BAD_INPUT:
+                raise InputError(last.removeprefix(SPOKEN) or "the input was refused without a reason")
+            if code not in self.goodCodes:
+                said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else f"exit code {code}"
+                raise RunError(f"It stopped: {said}", "\n".join(self._lines))
+            self.beforeRemoval()
+        finally:
+            self._removeFiles()
+
+    def beforeRemoval(self) -> None:
+        """What a successful command still has to do with its private folder."""
+
+    def _removeFiles(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)

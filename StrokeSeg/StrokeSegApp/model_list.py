@@ -1,0 +1,28 @@
+"""The installed models as the panels list them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from StrokeSegApp import parameters
+from StrokeSegLib.errors import InputError
+
+
+def readModels(logic: Any) -> tuple[dict[str, Any], str]:
+    """The installed models by id, and why there are none when they cannot be read."""
+    try:
+        return {model.id: model for model in logic.models()}, ""
+    except (InputError, FileNotFoundError) as error:
+        return {}, str(error)
+
+
+def chosenModel(node: Any, models: dict[str, Any]) -> Any:
+    """The card of the model that the parameter node names, or None."""
+    return models.get(parameters.modelId(node))
+
+
+def matches(model: Any, search: str) -> bool:
+    """True when every word of the search occurs in the model's id, title, inputs or findings."""
+    inputs, labels = (each.role for each in model.inputs), (each.name for each in model.labels)
+    text = " ".join([model.id, model.title, *inputs, *labels]).lower()
+    return all(word in text for word in search.lower().split())

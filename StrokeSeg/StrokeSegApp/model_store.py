@@ -1,0 +1,206 @@
+"""The models that are installed: the bundled ones, and the user's own in a folder beside Slicer's settings.
+
+A folder is imported only when its card follows the schema, its weights are safetensors and have the card's hash; only
+the files that the card names are copied, beside their place first, so that a failure leaves nothing. Nothing is run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from StrokeSegApp import card_schema
+from StrokeSegLib.disk import DISK_FULL, disk_full
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.models import CARD, ModelCard, check_weights, list_models, load_card
+from StrokeSegLib.resources import models_folder
+
+SCHEMA = "schema.json"
+README = "README.md"
+#: Folders with this beginning are on their way in or out, and no models.
+UNFINISHED = "."
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A model that can be chosen. ``problem`` says in one line why not; ``card`` is None then."""
+
+    folder: Path
+    card: ModelCard | None
+    bundled: bool
+    sizeBytes: int
+    problem: str = ""
+
+
+def userFolder() -> Path:
+    """Where a user's own models are kept: they outlive an update of the extension."""
+    return Path(slicer.app.slicerUserSettingsFilePath).parent / "StrokeSeg" / "Models"
+
+
+def installed(store: Path | None = None) -> list[Installed]:
+    """Every model, the bundled ones first; damaged ones of the user with their problem."""
+    store = userFolder() if store is None else store
+    found = [Installed(card.folder, card, True, _sizeOf(card.folder)) for card in list_models()]
+    for file in sorted(store.glob(f"*/{CARD}")):
+        folder = file.parent
+        if folder.name.startswith(UNFINISHED):
+            continue
+        try:
+            found.append(Installed(folder, load_card(folder), False, _sizeOf(folder)))
+        except InputError as error:
+            found.append(Installed(folder, None, False, _sizeOf(folder), str(error)))
+    return found
+
+
+def cards(store: Path | None = None) -> list[ModelCard]:
+    """The cards of all models that can be used."""
+    return [each.card for each in installed(store) if each.card is not None]
+
+
+def findModel(word: str, store: Path | None = None) -> ModelCard:
+    """A model by its id, bundled or the user's, or by the path of its folder.
+
+    Raises:
+        InputError: There is no such model; the message lists the known ones.
+    """
+    known = {card.id: card for card in cards(store)}
+    if word in known:
+        return known[word]
+    if (Path(word) / CARD).is_file():
+        return load_card(Path(word))
+    raise InputError(f"unknown model '{word}'; known: {', '.join(known) or 'none'}; or give a model's folder")
+
+
+def modelWord(card: Any) -> str:
+    """How the command line and the worker are told of a model: its id when bundled, else its folder."""
+    folder = getattr(card, "folder", None)
+    return card.id if folder is None or Path(folder).parent == models_folder() else str(folder)
+
+
+def verify(card: ModelCard) -> None:
+    """Read the weights and compare their SHA-256 with the card's.
+
+    Raises:
+        InputError: They are not those that the card names.
+    """
+    for network in card.networks:
+        check_weights(network)
+
+
+def importModel(source: Path, store: Path | None = None) -> ModelCard:
+    """Check a model folder and copy it among the user's models.
+
+    Raises:
+        InputError: It is no valid model, its id is taken, or it cannot be copied; nothing is left then.
+    """
+    store = userFolder() if store is None else store
+    card = _checked(source)
+    if card.id in {each.id for each in cards(store)} or (store / card.id).exists():
+        raise InputError(
+            f"a model '{card.id}' is installed already: remove it first, or export this one with another id"
+        )
+    names = {CARD, *(file.name for network in card.networks for file in (network.graph, network.weights))}
+    names |= {README} if (source / README).is_file() else set()
+    stage = store / f"{UNFINISHED}{card.id}-{secrets.token_hex(4)}"
+    try:
+        stage.mkdir(parents=True)
+        for name in sorted(names):
+            shutil.copyfile(source / name, stage / name)
+        verify(load_card(stage))  # the copy, not only what it was made from
+        os.replace(stage, store / card.id)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise disk_full(store) from error
+        raise InputError(
+            f"the model can not be copied to {store} ({error.strerror}): check the rights there"
+        ) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return load_card(store / card.id)
+
+
+def remove(model: Installed) -> None:
+    """Delete a model of the user.
+
+    Raises:
+        InputError: It is a bundled one, or a file of it is in use.
+    """
+    if model.bundled:
+        raise InputError(f"'{model.folder.name}' comes with StrokeSeg and can not be removed")
+    gone = model.folder.with_name(f"{UNFINISHED}{model.folder.name}-{secrets.token_hex(4)}")
+    try:
+        os.replace(model.folder, gone)  # all or nothing: Windows refuses while a file is open
+    except OSError as error:
+        raise InputError(
+            f"{model.folder} can not be removed ({error.strerror}): wait for a run to end, or restart Slicer"
+        ) from error
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _checked(source: Path) -> ModelCard:
+    """The card of a folder that holds a whole model.
+
+    Raises:
+        InputError: It does not.
+    """
+    file = source / CARD
+    if not file.is_file():
+        raise InputError(
+            f"{source} holds no {CARD}, a model folder is needed: strokeseg export --format model makes one"
+        )
+    schema = json.loads((models_folder() / SCHEMA).read_text(encoding="utf-8"))
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} can not be read as JSON ({error}): export the model again") from error
+    wrong = list(card_schema.problems(content, schema))
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise InputError(f"{file} is no valid model card: {wrong[0]}{more}; export the model again")
+    card = load_card(source)
+    _checkSystem(card)
+    for network in card.networks:
+        if not network.graph.is_file():
+            raise InputError(f"{source} lacks {network.graph.name}, which its card names: export the model again")
+        _checkSafetensors(network.weights)
+    verify(card)
+    return card
+
+
+def _checkSystem(card: ModelCard) -> None:
+    from StrokeSegLib.systems import SYSTEMS
+
+    if card.system not in SYSTEMS:
+        raise InputError(
+            f"model '{card.id}' is of the system '{card.system}', known are {', '.join(SYSTEMS)}: update StrokeSeg"
+        )
+
+
+def _checkSafetensors(path: Path) -> None:
+    """The file begins with the length of a JSON header, then has as many bytes as that says."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length)) if 0 < length <= size - 8 else None
+        ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
+        whole = size == 8 + length + max(ends, default=0)
+    except OSError as error:
+        raise InputError(f"{path} can not be read ({error.strerror}): export the model again") from error
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"{path} is no whole safetensors file, and no other kind of weights is loaded: export it again"
+        )
+
+
+def _sizeOf(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

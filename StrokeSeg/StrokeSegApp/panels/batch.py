@@ -1,0 +1,269 @@
+"""Batch: many cases with one model, a row a case; a click on a row loads that result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ctk
+import qt
+from slicer.i18n import tr as _
+
+from StrokeSegApp import batching, dependencies, parameters
+from StrokeSegApp.batch_result import loadResult, modelOf
+from StrokeSegApp.model_list import readModels
+from StrokeSegApp.panels.run_view import RunView, durationText, progressText
+from StrokeSegLib.errors import InputError
+
+POLL_INTERVAL_MS = 500
+TABLE, FOLDER = "table", "folder"
+CASE_COLUMN, STATUS_COLUMN, VOLUME_COLUMN, TIME_COLUMN = range(4)
+
+
+class BatchPanel:
+    """The batch section; ``run`` is the batch in progress, or None."""
+
+    def __init__(self, ui: Any, logic: Any) -> None:
+        self._ui = ui
+        self._logic = logic
+        self.run: batching.BatchRun | None = None
+        self._ending: batching.BatchRun | None = None  # a canceled run whose process has not gone yet
+        self._starting = False
+        self._rows: list[batching.Row] = []
+        self._cases: dict[str, Any] = {}
+        self._loaded: dict[tuple[str, str], str] = {}  # (results folder, case) -> id of its segmentation node
+        self._models: dict[str, Any] = {}
+        ui.batchCollapsibleButton.collapsed = True
+        ui.batchCollapsibleButton.connect("contentsCollapsed(bool)", self.onFold)
+        ui.batchSourceSelector.addItem(_("Case table"), TABLE)
+        ui.batchSourceSelector.addItem(_("Folder of images"), FOLDER)
+        ui.batchFolderPath.filters = ctk.ctkPathLineEdit.Dirs
+        self._view = RunView(ui.batchProgressBar, ui.batchStatusLabel, ui.batchDetailsButton)
+        self._prepareTable()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_INTERVAL_MS)
+        self._timer.connect("timeout()", self.onPoll)
+        ui.batchSourceSelector.connect("currentIndexChanged(int)", self.onSource)
+        ui.batchCasesPath.connect("currentPathChanged(QString)", self.onCases)
+        ui.batchFolderPath.connect("currentPathChanged(QString)", self.onFolder)
+        ui.batchButton.connect("clicked(bool)", self.onButton)
+        ui.batchTable.connect("cellClicked(int,int)", self.onRow)
+        self.onModelsChanged()
+        self.onSource()
+
+    def onFold(self, folded: bool) -> None:
+        self.update()  # unfolding shows what was hidden meanwhile
+
+    def close(self) -> None:
+        self._endRun()
+        self._timer.disconnect("timeout()", self.onPoll)
+
+    def onSceneStartClose(self) -> None:
+        self._loaded.clear()
+
+    def onModelsChanged(self) -> None:
+        chosen = self._ui.batchModelSelector.currentData
+        self._models, _problem = readModels(self._logic)  # the problem is said under Input
+        self._ui.batchModelSelector.clear()
+        for model in self._models.values():
+            self._ui.batchModelSelector.addItem(model.title, model.id)
+        self._ui.batchModelSelector.setCurrentIndex(max(0, self._ui.batchModelSelector.findData(chosen)))
+
+    def onSource(self, index: int = 0) -> None:
+        isTable = self._ui.batchSourceSelector.currentData == TABLE
+        self._ui.batchCasesPath.filters = ctk.ctkPathLineEdit.Files if isTable else ctk.ctkPathLineEdit.Dirs
+        self._ui.batchCasesPath.nameFilters = ["*.csv"] if isTable else []
+        self.update()
+
+    def onCases(self, text: str = "") -> None:
+        """Read the cases at once, so that what is wrong is said before the start."""
+        self._cases = {}
+        self._view.say("")
+        path = self._ui.batchCasesPath.currentPath
+        if path and Path(path).exists():  # while a path is typed it does not
+            try:
+                self._cases = {case.case_id: case for case in batching.readCases(Path(path))}
+            except (InputError, OSError) as error:
+                self._view.sayError(error)
+        self._showRows()
+        self.update()
+
+    def onFolder(self, text: str = "") -> None:
+        self._showRows()
+        self.update()
+
+    def update(self) -> None:
+        """Bring the widgets in line with what is chosen and with the run."""
+        running = self.run is not None
+        problem = "" if running else self._problem()
+        for widget in (
+            self._ui.batchSourceSelector,
+            self._ui.batchCasesPath,
+            self._ui.batchModelSelector,
+            self._ui.batchFolderPath,
+        ):
+            widget.setEnabled(not running)
+        self._ui.batchCheckLabel.setText(problem)
+        self._ui.batchCheckLabel.setVisible(bool(problem))
+        self._ui.batchButton.setText(
+            _("Cancel") if running else _("Continue batch") if self._isBegun() else _("Start batch")
+        )
+        busy = self._starting or self._ending is not None
+        self._ui.batchButton.setEnabled(running or not (problem or busy))
+        self._ui.batchTable.setVisible(bool(self._rows))
+        self._view.refresh()
+        self._view.showProgress(self.run.progress if self.run is not None else None, running)
+
+    def onButton(self, checked: bool = False) -> None:
+        if self.run is not None:
+            self._ending, self.run = self.run, None
+            self._ending.cancel(wait=False)
+            self._view.say(_("Canceling: the cases that are done stay."))
+        elif not self._starting and self._ending is None:
+            self._starting = True  # questions about packages let the user click on
+            try:
+                self._start()
+            except Exception as error:
+                self._view.sayError(error)
+            finally:
+                self._starting = False
+        self.update()
+
+    def onPoll(self) -> None:
+        """Look after the batch: called by the timer, twice a second."""
+        run = self.run
+        if run is None:
+            self._lookAtEnding()
+            return
+        try:
+            ended = run.poll()
+            if run.progress is not None:
+                self._view.say(progressText(run.progress, {"check": _("Checking the cases"), "cases": _("Cases")}))
+            if ended:
+                self._timer.stop()
+                self.run = None
+                run.finish()
+                self._view.say(self._endText(batching.readSummary(run.out)))
+        except Exception as error:
+            self._endRun()
+            self._view.sayError(error)
+        self._showRows()
+        self.update()
+
+    def onRow(self, row: int, column: int = 0) -> None:
+        """Show the result of a case; one that was loaded is not loaded again."""
+        if not 0 <= row < len(self._rows):
+            return
+        entry = self._rows[row]
+        if entry.error:
+            self._view.say(f"{entry.caseId}: {entry.error}")
+            return
+        folder = self._folder()
+        case = self._cases.get(entry.caseId)
+        if folder is None or case is None or entry.status != batching.DONE:
+            return
+        try:
+            parameterNode = self._logic.getParameterNode()
+            key = (str(folder), entry.caseId)
+            model = self._models.get(modelOf(folder / entry.caseId), self._model())  # another may be chosen meanwhile
+            segmentation = loadResult(folder, case, model, self._loaded.get(key))
+            self._loaded[key] = segmentation.GetID()
+            parameters.setResult(parameterNode, segmentation)
+            self._view.say(_("{case} is shown.").format(case=entry.caseId))
+        except Exception as error:
+            self._view.sayError(error)
+
+    def _start(self) -> None:
+        self._view.say(_("Starting"))
+        missing = dependencies.ensureRequirements()
+        if missing is not None:
+            self._view.say(_("These packages are needed and not installed: {packages}").format(packages=missing))
+            return
+        cases = list(self._cases.values())
+        self.run = batching.BatchRun(
+            cases, self._model(), self._folder(), resume=self._isBegun(), command=self._logic.command
+        )
+        self._timer.start()
+
+    def _lookAtEnding(self) -> None:
+        if self._ending is not None and self._ending.gone:
+            self._ending = None
+            self._view.say(_("Canceled. The cases that are done stay: continue at any time."))
+            self._showRows()
+            self.update()
+        if self._ending is None:
+            self._timer.stop()
+
+    def _endRun(self) -> None:
+        self._timer.stop()
+        run, self.run = self.run, None
+        if run is not None:
+            run.cancel()
+
+    def _problem(self) -> str:
+        """Why the batch cannot start, in one line; empty when it can."""
+        if not self._ui.batchCasesPath.currentPath:
+            isTable = self._ui.batchSourceSelector.currentData == TABLE
+            return _("Choose a case table.") if isTable else _("Choose a folder of images.")
+        if not self._cases:
+            return _("There are no cases to segment.")
+        if self._model() is None:
+            return _("No model is installed.")
+        if self._folder() is None:
+            return _("Choose a folder for the results.")
+        return ""
+
+    def _prepareTable(self) -> None:
+        table = self._ui.batchTable
+        headers = [_("Case"), _("Status"), _("mL"), _("Time")]
+        table.setColumnCount(len(headers))
+        table.setHorizontalHeaderLabels(headers)
+        table.verticalHeader().setVisible(False)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setSectionResizeMode(CASE_COLUMN, qt.QHeaderView.Stretch)
+
+    def _showRows(self) -> None:
+        folder = self._folder()
+        rows = batching.mergedRows(list(self._cases.values()), batching.readSummary(folder) if folder else [])
+        if rows == self._rows:
+            return
+        self._rows = rows
+        table = self._ui.batchTable
+        table.setRowCount(len(rows))
+        for number, row in enumerate(rows):
+            for column, text in enumerate(
+                (row.caseId, statusText(row.status), volumesText(row.volumes_ml), durationText(row.seconds))
+            ):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(row.error or _("Click to show this result"))
+                table.setItem(number, column, item)
+
+    def _endText(self, rows: list[batching.Row]) -> str:
+        failed = sum(bool(row.error) for row in rows)
+        text = _("{count} cases are done.").format(count=len(rows) - failed)
+        return (
+            _("{text} {failed} failed: click on one to see why.").format(text=text, failed=failed) if failed else text
+        )
+
+    def _model(self) -> Any:
+        return self._models.get(self._ui.batchModelSelector.currentData)
+
+    def _folder(self) -> Path | None:
+        text = self._ui.batchFolderPath.currentPath
+        return Path(text) if text else None
+
+    def _isBegun(self) -> bool:
+        folder = self._folder()
+        return folder is not None and (folder / batching.SUMMARY).is_file()
+
+
+def volumesText(volumes_ml: Any) -> str:
+    """The volume, or where the model marks several things, each with its name."""
+    if len(volumes_ml) == 1:
+        return f"{next(iter(volumes_ml.values())):.1f}"
+    return "\n".join(f"{name} {volume:.1f}" for name, volume in volumes_ml.items())
+
+
+def statusText(status: str) -> str:
+    known = {batching.WAITING: _("waiting"), batching.DONE: _("done"), "failed": _("failed")}
+    return known.get(status, status)

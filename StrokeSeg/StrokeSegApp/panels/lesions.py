@@ -1,0 +1,141 @@
+"""The findings of a result: what was found and how much, a table of lesions, a click that goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from StrokeSegApp import parameters, scene
+
+FINDING_COLUMN = 0
+PROBABILITY_COLUMN = 4
+#: A longer table scrolls.
+SHOWN_ROWS = 8
+HEADER_LINES = 2
+FRAME_PX = 4
+
+
+class LesionsPanel:
+    """Shows the measurements that are kept on the chosen result."""
+
+    def __init__(self, ui: Any, logic: Any) -> None:
+        self._ui = ui
+        self._logic = logic
+        self._centers: list[list[float]] = []
+        headers = [_("Finding"), _("Volume\n(mL)"), _("Side"), _("Diam.\n(mm)"), _("Mean\nprob.")]
+        tips = [
+            _("What was found"),
+            _("Volume of the lesion in milliliters"),
+            _("Side of the patient"),
+            _("Largest diameter in millimeters"),
+            _("Mean probability that the model gives the voxels of the lesion, 0 to 1"),
+        ]
+        table = ui.lesionTable
+        table.setColumnCount(len(headers))
+        table.setHorizontalHeaderLabels(headers)
+        for column, tip in enumerate(tips):
+            table.horizontalHeaderItem(column).setToolTip(tip)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        table.horizontalHeader().setSectionResizeMode(FINDING_COLUMN, qt.QHeaderView.ResizeToContents)
+        table.verticalHeader().setVisible(False)
+        table.connect("cellClicked(int,int)", self._jump)
+        table.connect("currentCellChanged(int,int,int,int)", self._jump)
+
+    def update(self) -> None:
+        """Show the chosen result; none, or a node that is not one of ours, empties the section."""
+        measurements = scene.storedMeasurements(parameters.result(self._logic.getParameterNode()))
+        self._ui.lesionsCollapsibleButton.setVisible(measurements is not None)
+        if measurements is None:
+            measurements = {}
+        self._ui.summaryLabel.setText(_summary(measurements))
+        self._ui.classLabel.setText(_class(measurements))
+        self._ui.classLabel.setVisible(bool(self._ui.classLabel.text))
+        notes = _notes(measurements)
+        self._ui.notesLabel.setText("\n".join(notes))
+        self._ui.notesLabel.setVisible(bool(notes))
+        self._fill(measurements)
+
+    def _fill(self, measurements: Mapping[str, Any]) -> None:
+        table = self._ui.lesionTable
+        names = {label["value"]: label["name"] for label in measurements.get("labels", [])}
+        lesions = measurements.get("lesions", [])
+        self._centers = [lesion["centroid_ras_mm"] for lesion in lesions]
+        table.blockSignals(True)  # filling is not clicking: the views stay where they are
+        table.setRowCount(len(lesions))
+        for row, lesion in enumerate(lesions):
+            diameter, probability = lesion["max_diameter_mm"], lesion["mean_probability"]
+            texts = [
+                str(names.get(lesion["label"], lesion["label"])).capitalize(),
+                volumeText(lesion["volume_ml"]),
+                _sideText(lesion["side"]),
+                "" if diameter is None else f"{diameter:.0f}",
+                "" if probability is None else f"{probability:.2f}",
+            ]
+            for column, text in enumerate(texts):
+                item = qt.QTableWidgetItem(text)
+                item.setTextAlignment(qt.Qt.AlignCenter)
+                item.setToolTip(_("Click to go to this lesion"))
+                table.setItem(row, column, item)
+        table.setCurrentCell(-1, -1)
+        table.blockSignals(False)
+        rows = min(len(lesions), SHOWN_ROWS)
+        header_px = HEADER_LINES * table.fontMetrics().height() + 2 * FRAME_PX
+        table.horizontalHeader().setFixedHeight(header_px)
+        table.setFixedHeight(header_px + rows * table.verticalHeader().defaultSectionSize + FRAME_PX)
+        # A narrow panel has room for four columns: with several kinds of finding, their names are worth more.
+        table.setColumnHidden(FINDING_COLUMN, len(names) < 2)
+        table.setColumnHidden(PROBABILITY_COLUMN, len(names) >= 2)
+        table.setVisible(bool(lesions))
+
+    def _jump(self, row: int) -> None:
+        if 0 <= row < len(self._centers):
+            scene.jumpTo(self._centers[row])
+
+
+def volumeText(volume_ml: float) -> str:
+    """Milliliters with one decimal, two below 1 mL; a finding is never rounded to nothing."""
+    if 0 < volume_ml < 0.01:
+        return "<0.01"
+    return f"{volume_ml:.1f}" if volume_ml >= 1 else f"{volume_ml:.2f}"
+
+
+def _notes(measurements: Mapping[str, Any]) -> list[str]:
+    """What a reader should know: why to look closely, then the warnings that are not among these reasons."""
+    reasons = measurements.get("needs_review", {}).get("reasons", [])
+    warnings = [each for each in measurements.get("warnings", []) if not any(each in reason for reason in reasons)]
+    return [_("Please check: {reason}").format(reason=reason) for reason in reasons] + warnings
+
+
+def _summary(measurements: Mapping[str, Any]) -> str:
+    if not measurements.get("lesions"):
+        return _("No lesion found")
+    lines = []
+    for label in measurements["labels"]:
+        text = (
+            _("{name}: {volume} mL in 1 lesion")
+            if label["lesion_count"] == 1
+            else _("{name}: {volume} mL in {count} lesions")
+        )
+        lines.append(
+            text.format(
+                name=label["name"].capitalize(), volume=volumeText(label["volume_ml"]), count=label["lesion_count"]
+            )
+        )
+    return "\n".join(lines)
+
+
+def _class(measurements: Mapping[str, Any]) -> str:
+    """What the model's classifier makes of the whole case; empty for models without one."""
+    classification = measurements.get("classification")
+    if not classification:
+        return ""
+    scores = ", ".join(f"{name} {score:.2f}" for name, score in classification.get("scores", {}).items())
+    return _("Class: {name} (scores: {scores})").format(name=classification["class"], scores=scores)
+
+
+def _sideText(side: str) -> str:
+    known = {"left": _("left"), "right": _("right"), "midline": _("midline"), "both": _("both")}
+    return known.get(side, side)

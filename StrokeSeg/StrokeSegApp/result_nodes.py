@@ -1,0 +1,187 @@
+"""A result folder becomes nodes of the scene; a result leaves the scene again, as if it had never been.
+
+A result is a segmentation node. With it, hidden, come the probability of each label (for another threshold without a
+new run), the labels as they were found (for the way back), and the uncertainty where there is one. The segmentation
+refers to them, so that they travel in a scene file and go when it goes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from StrokeSegApp import result_watch, scene, views
+from StrokeSegLib.errors import InputError
+from StrokeSegLib.io import read_image
+from StrokeSegLib.volume import Volume
+
+PROBABILITY_ROLE = "StrokeSeg.Probability."
+UNCERTAINTY_ROLE = "StrokeSeg.Uncertainty"
+FOUND_ROLE = "StrokeSeg.AsFound"
+#: The measurements as the run gave them; those of ``scene.MEASUREMENTS_ATTRIBUTE`` follow the threshold.
+FOUND_ATTRIBUTE = "StrokeSeg.MeasurementsAsFound"
+MIN_LESION_ATTRIBUTE = "StrokeSeg.MinLesionMl"
+VIEW_ATTRIBUTE = "StrokeSeg.ViewBefore"
+
+
+def bringIn(
+    out: Path, model: Any, reference: Any, names: Mapping[str, str], sources: Mapping[str, str]
+) -> tuple[Any, dict[str, Any]]:
+    """Add a result to the scene, on exactly the grid of the volume it was computed on, and show it.
+
+    Args:
+        out: Result folder of ``strokeseg segment``.
+        model: Card of the model that ran.
+        reference: Volume node of the first input.
+        names: By role, what people call the inputs.
+        sources: By role, where the inputs came from; the paths in the folder may be of temporary copies.
+
+    Returns:
+        The new segmentation node and the measurements.
+
+    Raises:
+        InputError: The reference no longer has the grid of the result, or a file is damaged; nothing was added.
+        OSError: A file is missing.
+        ValueError: measurements.json is no JSON.
+    """
+    measurements = json.loads((out / "measurements.json").read_text(encoding="utf-8"))
+    labels = read_image(out / "lesion.nii.gz").volume
+    probability = {label.value: read_image(path).volume for label, path in _probabilityFiles(out, model)}
+    uncertaintyFile = out / "uncertainty.nii.gz"
+    uncertainty = read_image(uncertaintyFile).volume if uncertaintyFile.is_file() else None
+    _nameInputs(measurements, names, sources)
+    before = views.remember()
+    algorithm = f"StrokeSeg {model.id} {model.version}"
+    time = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+    segmentation = scene.addSegmentation(
+        reference,
+        labels,
+        {label.value: label.name.capitalize() for label in model.labels},
+        algorithm,
+        f"{model.id} {time}, {reference.GetName()}",  # in a narrow list the end is cut off
+    )
+    try:
+        for value, volume in probability.items():
+            _hide(segmentation, PROBABILITY_ROLE + str(value), reference, volume, "probability")
+        if uncertainty is not None:
+            _hide(segmentation, UNCERTAINTY_ROLE, reference, uncertainty, "uncertainty")
+        _hide(segmentation, FOUND_ROLE, reference, labels, "as found")
+    except InputError:
+        remove(segmentation, restoreView=False)
+        raise
+    scene.storeMeasurements(segmentation, measurements)
+    segmentation.SetAttribute(FOUND_ATTRIBUTE, json.dumps(measurements))
+    segmentation.SetAttribute(MIN_LESION_ATTRIBUTE, repr(float(model.min_lesion_ml)))
+    segmentation.SetAttribute(VIEW_ATTRIBUTE, json.dumps(before))
+    scene.showResult(segmentation, reference)
+    result_watch.watch(segmentation)
+    return segmentation, measurements
+
+
+def remove(segmentation: Any, restoreView: bool = True) -> None:
+    """Take a result out of the scene with all that came with it, and bring the views back as they were before it.
+
+    Volumes, and segmentations of others, stay as they are.
+    """
+    before = segmentation.GetAttribute(VIEW_ATTRIBUTE) if restoreView else None
+    hidden = hiddenNodes(segmentation)
+    _removeWhole(segmentation)
+    removeHidden(hidden)
+    if before:
+        views.restore(json.loads(before))
+
+
+def removeHidden(nodes: list[Any]) -> None:
+    """Remove the hidden volumes of a result that is gone."""
+    for node in nodes:
+        if slicer.mrmlScene.IsNodePresent(node):
+            _removeWhole(node)
+
+
+def hiddenNodes(segmentation: Any) -> list[Any]:
+    """The hidden volumes that came with a result."""
+    roles: list[str] = []
+    segmentation.GetNodeReferenceRoles(roles)
+    nodes = [segmentation.GetNodeReference(role) for role in roles if role.startswith("StrokeSeg.")]
+    return [node for node in nodes if node is not None]
+
+
+def probabilities(segmentation: Any) -> dict[int, Any]:
+    """The hidden volume node with the probability of each label that has one."""
+    roles: list[str] = []
+    segmentation.GetNodeReferenceRoles(roles)
+    found = {role: segmentation.GetNodeReference(role) for role in roles if role.startswith(PROBABILITY_ROLE)}
+    return {int(role.removeprefix(PROBABILITY_ROLE)): node for role, node in sorted(found.items()) if node}
+
+
+def uncertaintyOf(segmentation: Any) -> Any:
+    """The hidden volume node that says where the model is unsure, or None."""
+    return segmentation.GetNodeReference(UNCERTAINTY_ROLE)
+
+
+def asFound(segmentation: Any) -> tuple[Any, dict[str, Any]] | None:
+    """The hidden volume node of the labels and the measurements as the run gave them; None without them."""
+    node, text = segmentation.GetNodeReference(FOUND_ROLE), segmentation.GetAttribute(FOUND_ATTRIBUTE)
+    return (node, json.loads(text)) if node is not None and text else None
+
+
+def referenceOf(segmentation: Any) -> Any:
+    """The volume node that a result was computed on, or None when it was removed."""
+    return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
+
+
+def _probabilityFiles(out: Path, model: Any) -> Iterator[tuple[Any, Path]]:
+    """As ``SegmentationResult.write`` names them; a label that is found by a rule has none."""
+    for label in model.labels:
+        suffix = "" if len(model.labels) == 1 else f"-{label.name.replace(' ', '-')}"
+        path = out / f"probability{suffix}.nii.gz"
+        if path.is_file():
+            yield label, path
+
+
+def _nameInputs(measurements: dict[str, Any], names: Mapping[str, str], sources: Mapping[str, str]) -> None:
+    """In place of the paths of temporary copies, which would say nothing: the sources, and in warnings the names."""
+    inputs = measurements.get("inputs", {})
+    warnings = measurements.get("warnings", [])
+    for role, entry in inputs.items():
+        spoken = _("volume '{name}'").format(name=names[role]) if role in names else entry["path"]
+        warnings = [text.replace(entry["path"], spoken) for text in warnings]
+        entry["path"] = sources.get(role, "")
+    measurements["warnings"] = warnings
+
+
+def _hide(segmentation: Any, role: str, reference: Any, volume: Volume, what: str) -> None:
+    """A hidden volume node on the grid of the reference, kept by the segmentation."""
+    if not volume.same_grid(scene.volumeFromNode(reference)):
+        raise InputError(
+            f"the {what} of the result lies on another grid than volume '{reference.GetName()}': press Apply again"
+        )
+    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
+    node.UnRegister(None)
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(f"{segmentation.GetName()} {what}"))
+    node.SetHideFromEditors(True)  # before it is added: nobody takes it for an input
+    slicer.mrmlScene.AddNode(node)
+    node.CopyOrientation(reference)
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    slicer.util.updateVolumeFromArray(node, volume.array)
+    node.CreateDefaultDisplayNodes()
+    segmentation.SetNodeReferenceID(role, node.GetID())
+    scene.placeBeside(reference, node)
+
+
+def _removeWhole(node: Any) -> None:
+    """Remove a node with its item in the subject hierarchy, and its display and storage nodes, which would stay."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
+    if item:
+        hierarchy.RemoveItem(item, False, False)  # neither its data, which is removed below, nor its children
+    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    for each in [node, *displays, node.GetStorageNode()]:
+        if each is not None:
+            slicer.mrmlScene.RemoveNode(each)

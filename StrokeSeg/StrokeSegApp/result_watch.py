@@ -1,0 +1,144 @@
+"""Keeps results truthful, whoever changes them: a segment that was edited by hand no longer says AUTOMATIC.
+
+Every result carries a fingerprint of each segment's voxels. When a segment's voxels change without this module having
+changed them, DICOM's algorithm type becomes SEMIAUTOMATIC; tag and fingerprint travel with the scene, so an edit that
+was made where this module was not loaded is noticed when the scene is opened. Hidden volumes go with their result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from StrokeSegApp import scene
+
+ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
+AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
+FINGERPRINT_ATTRIBUTE = "StrokeSeg.Fingerprint."
+_ownChanges = 0
+_observedScenes: dict[int, Any] = {}
+
+
+def install() -> None:
+    """Watch the results of the scene, those that come with a scene file, and what is removed; calling twice is fine."""
+    mrmlScene = slicer.mrmlScene
+    if id(mrmlScene) not in _observedScenes:
+        _observedScenes[id(mrmlScene)] = mrmlScene
+        mrmlScene.AddObserver(mrmlScene.EndImportEvent, _onImported)
+        mrmlScene.AddObserver(mrmlScene.NodeAboutToBeRemovedEvent, _onRemoved)
+    _onImported()
+
+
+def watch(segmentation: Any) -> None:
+    """Take the segments as they are now for the machine's own, and watch for edits."""
+    install()
+    _takeFingerprints(segmentation)
+    _observe(segmentation)
+
+
+@contextmanager
+def ownChange(segmentation: Any) -> Iterator[None]:
+    """What happens to the segments inside the block is the machine's work."""
+    global _ownChanges
+    _ownChanges += 1
+    try:
+        yield
+    finally:
+        _ownChanges -= 1
+        _takeFingerprints(segmentation)
+
+
+def isEdited(segmentation: Any) -> bool:
+    """True when a segment was edited by hand since the run, or was added or removed."""
+    segments = segmentation.GetSegmentation()
+    ids = [segments.GetNthSegmentID(index) for index in range(segments.GetNumberOfSegments())]
+    known = [name for name in segmentation.GetAttributeNames() if name.startswith(FINGERPRINT_ATTRIBUTE)]
+    return sorted(FINGERPRINT_ATTRIBUTE + each for each in ids) != sorted(known) or any(
+        algorithmType(segments.GetSegment(each)) != AUTOMATIC for each in ids
+    )
+
+
+def algorithmType(segment: Any) -> str:
+    """``AUTOMATIC``, ``SEMIAUTOMATIC``, or empty for a segment that does not say."""
+    value = vtk.mutable("")
+    return str(value) if segment.GetTag(ALGORITHM_TYPE, value) else ""
+
+
+def _observe(segmentation: Any) -> None:
+    segments = segmentation.GetSegmentation()
+    if segments.HasObserver(slicer.vtkSegmentation.SourceRepresentationModified):
+        segmentation.RemoveObservers(slicer.vtkSegmentation.SourceRepresentationModified)
+    segmentation.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, _onEdited)
+
+
+def _onEdited(segmentation: Any, event: Any = None) -> None:
+    if _ownChanges or slicer.mrmlScene.IsBatchProcessing():
+        return
+    changed = False
+    segments = segmentation.GetSegmentation()
+    for index in range(segments.GetNumberOfSegments()):
+        identifier = segments.GetNthSegmentID(index)
+        segment = segments.GetSegment(identifier)
+        known = segmentation.GetAttribute(FINGERPRINT_ATTRIBUTE + identifier)
+        if algorithmType(segment) == AUTOMATIC and known and _differ(known, _fingerprint(segment)):
+            segment.SetTag(ALGORITHM_TYPE, SEMIAUTOMATIC)
+            changed = True
+    if changed:
+        segmentation.Modified()
+
+
+def _onImported(caller: Any = None, event: Any = None) -> None:
+    for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if scene.storedMeasurements(segmentation) is not None:
+            _onEdited(segmentation)
+            _observe(segmentation)
+
+
+@vtk.calldata_type(vtk.VTK_OBJECT)
+def _onRemoved(caller: Any, event: Any, node: Any) -> None:
+    if node is None or not node.IsA("vtkMRMLSegmentationNode") or slicer.mrmlScene.IsClosing():
+        return
+    from StrokeSegApp import result_nodes
+
+    result_nodes.removeHidden(result_nodes.hiddenNodes(node))
+
+
+def _takeFingerprints(segmentation: Any) -> None:
+    segments = segmentation.GetSegmentation()
+    for index in range(segments.GetNumberOfSegments()):
+        identifier = segments.GetNthSegmentID(index)
+        segmentation.SetAttribute(FINGERPRINT_ATTRIBUTE + identifier, _fingerprint(segments.GetSegment(identifier)))
+
+
+def _fingerprint(segment: Any) -> str:
+    """Voxel count, center (mm) and mean squared distance from it (mm2) of a segment.
+
+    They stay the same when Slicer stores the voxels in another image or turns its axes, as it does in scene files.
+    """
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    labelmap = segment.GetRepresentation(name)
+    scalars = labelmap.GetPointData().GetScalars() if labelmap is not None else None
+    i0, i1, j0, j1, k0, k1 = labelmap.GetExtent() if labelmap is not None else (0, -1, 0, -1, 0, -1)
+    if scalars is None or i1 < i0 or j1 < j0 or k1 < k0:
+        return "0 0 0 0 0"
+    array = vtk_to_numpy(scalars).reshape(k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1)
+    ijk = np.argwhere(array == segment.GetLabelValue())[:, ::-1] + (i0, j0, k0)
+    if len(ijk) == 0:
+        return "0 0 0 0 0"
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    place = slicer.util.arrayFromVTKMatrix(matrix)
+    ras = ijk @ place[:3, :3].T + place[:3, 3]
+    center = ras.mean(axis=0)
+    spread = float(((ras - center) ** 2).sum(axis=1).mean())
+    return " ".join([str(len(ijk)), *(f"{value:.4f}" for value in (*center, spread))])
+
+
+def _differ(one: str, other: str) -> bool:
+    return not np.allclose([float(v) for v in one.split()], [float(v) for v in other.split()], rtol=0, atol=0.01)

@@ -1,0 +1,74 @@
+"""What DICOM says about a volume node: from its attributes, the subject hierarchy and Slicer's DICOM database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+
+#: Attributes of volume nodes that this module loaded from DICOM itself; free of anything that names the patient.
+MODALITY_ATTRIBUTE = "DICOM.Modality"
+DESCRIPTION_ATTRIBUTE = "DICOM.SeriesDescription"
+B_VALUE_ATTRIBUTE = "DICOM.DiffusionBValue"
+IMAGE_TYPE_ATTRIBUTE = "DICOM.ImageType"
+#: The same by DICOM tag, for files that Slicer's DICOM database knows.
+_TAGS = {
+    MODALITY_ATTRIBUTE: "0008,0060",
+    DESCRIPTION_ATTRIBUTE: "0008,103e",
+    B_VALUE_ATTRIBUTE: "0018,9087",
+    IMAGE_TYPE_ATTRIBUTE: "0008,0008",
+}
+INSTANCES_ATTRIBUTE = "DICOM.instanceUIDs"
+
+
+@dataclass(frozen=True)
+class VolumeFacts:
+    """A volume's name and what DICOM says of it; empty strings for what is not known.
+
+    Attributes:
+        name: As in Slicer.
+        modality: DICOM's word, such as ``CT`` or ``MR``.
+        description: Series description.
+        b_value: Diffusion b-value, s/mm2, None where unknown.
+        imageType: DICOM's image type, such as ``DERIVED\\PRIMARY\\ADC``.
+    """
+
+    name: str
+    modality: str = ""
+    description: str = ""
+    b_value: float | None = None
+    imageType: str = ""
+
+
+def factsOf(node: Any) -> VolumeFacts:
+    """The facts of a volume node."""
+    found = {name: _value(node, name) for name in _TAGS}
+    try:
+        b_value = float(found[B_VALUE_ATTRIBUTE])
+    except ValueError:
+        b_value = None
+    return VolumeFacts(
+        node.GetName(),
+        found[MODALITY_ATTRIBUTE],
+        found[DESCRIPTION_ATTRIBUTE],
+        b_value,
+        found[IMAGE_TYPE_ATTRIBUTE],
+    )
+
+
+def _value(node: Any, attribute: str) -> str:
+    """The node's own attribute, that of its item in the subject hierarchy, or the tag of its first file."""
+    own = node.GetAttribute(attribute)
+    if own:
+        return own
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+    known = hierarchy.GetItemAttribute(item, attribute) if item else ""
+    if known:
+        return known
+    instances = (node.GetAttribute(INSTANCES_ATTRIBUTE) or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    if not instances or database is None:
+        return ""
+    return database.instanceValue(instances[0], _TAGS[attribute])

@@ -1,0 +1,113 @@
+"""Makes the tutorial's pictures in Resources/Screenshots: the generated head, the bundled model, the unmodified panel.
+
+python Testing/slicer/make_tutorial.py
+
+Photographed on the Qt stand-in, with Slicer's own MRML and VTK. Nothing in the pictures is of a patient.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import conftest  # noqa: F401 - starts the stand-in application
+import slicer
+from PIL import Image
+from section_checks import section, waitUntil
+from stand_in import ROOT, application, pythonqt, widgets
+from stand_in.panel import OpenPanel, click, clickCell, waitForRun
+from stand_in.screenshot import frameLesion, screenshot
+from stand_in.views import Layout
+from StrokeSegApp import sample_data
+from StrokeSegApp import scene as app
+from StrokeSegApp.worker_client import childCommand
+
+from StrokeSegLib.demo import demo_case
+from StrokeSegLib.io import write_image
+
+FOLDER = ROOT / "Resources" / "Screenshots"
+WIDTH_PX, HEIGHT_PX = 340, 600
+RUN_LIMIT_S = 300
+ZOOM = 1.15
+#: As many as the limit of a picture's size allows.
+COLORS = (256, 192, 144, 112, 88, 64, 48, 32)
+LIMIT_BYTES = 118_000
+THUMBNAIL_PX = 240
+#: Seeds of the heads of the batch.
+SEEDS = (43, 47)
+
+
+def main() -> None:
+    pythonqt.install()
+    widgets.install()
+    slicer.app.layout = layout = Layout()
+    module = application.loadModule(ROOT / "StrokeSeg" / "StrokeSeg.py")
+    sample_data.makeSample()
+    panel = OpenPanel(module, WIDTH_PX, HEIGHT_PX)
+    layout.slices["Red"].node.SetSliceOffset(20)
+    unfold(panel, "inputs")
+    thumbnail = layout.slices["Red"].picture(THUMBNAIL_PX, THUMBNAIL_PX, 1.2)
+    save(Image.fromarray(thumbnail), FOLDER / "sample-head.png")
+    take(panel, layout, "tutorial-1-input")
+    unfold(panel, "inputs", "segment")
+    click(panel.ui.applyButton)
+    waitUntil(lambda: "Looking" in panel.ui.statusLabel.text, lambda: panel.ui.statusLabel.text, RUN_LIMIT_S)
+    unfold(panel, "segment")
+    take(panel, layout, "tutorial-2-segment")
+    waitForRun(panel, RUN_LIMIT_S)
+    print(panel.ui.statusLabel.text, panel.segment.details)
+    unfold(panel, "result", "lesions")
+    clickCell(panel.ui.lesionTable, 0, 1)
+    result = app.storedMeasurements(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[0])
+    frameLesion(layout, result["lesions"][0]["centroid_ras_mm"])
+    take(panel, layout, "tutorial-3-result")
+    with tempfile.TemporaryDirectory(prefix="StrokeSeg-") as folder:
+        batch(panel, layout, Path(folder))
+    section(panel, "help")
+    click(panel.ui.helpCheckButton)
+    take(panel, layout, "tutorial-5-help")
+    panel.close()
+
+
+def batch(panel: OpenPanel, layout: Layout, folder: Path) -> None:
+    """Some heads in a folder each, segmented; the second's result is shown."""
+    for number, seed in enumerate(SEEDS, start=1):
+        for role, volume in demo_case(seed).images.items():
+            path = folder / "images" / f"case-{number}" / f"{role}.nii.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(volume, path)
+    panel.widget.logic.command = childCommand()
+    work = section(panel, "batch")
+    panel.ui.batchSourceSelector.setCurrentIndex(1)
+    panel.ui.batchCasesPath.currentPath = str(folder / "images")
+    panel.ui.batchFolderPath.currentPath = str(folder / "results")
+    click(panel.ui.batchButton)
+    waitUntil(lambda: work.run is None, lambda: panel.ui.batchStatusLabel.text, RUN_LIMIT_S)
+    clickCell(panel.ui.batchTable, 1, 0)
+    slicer.app.processEvents()
+    take(panel, layout, "tutorial-4-batch")
+
+
+def unfold(panel: OpenPanel, *names: str) -> None:
+    """Unfold these sections alone."""
+    for button in panel.frame.findChildren(widgets.ctkCollapsibleButton):
+        button.collapsed = button.objectName.removesuffix("CollapsibleButton") not in names
+
+
+def take(panel: OpenPanel, layout: Layout, name: str) -> None:
+    for _settling in range(3):
+        slicer.app.processEvents()
+    save(screenshot(panel, layout, FOLDER / f"{name}.png", ZOOM), FOLDER / f"{name}.png")
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    for colors in COLORS:
+        picture.quantize(colors, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size < LIMIT_BYTES:
+            break
+    print(path.name, picture.size, colors, path.stat().st_size)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The models and the help section, clicked on a Qt stand-in: not in Slicer itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import slicer
+from PySide6 import QtWidgets
+from section_checks import checkNothingIsCut, section
+from stand_in.panel import click
+from StrokeSegApp import dependencies, model_store
+
+from StrokeSegLib.models import find_model
+from StrokeSegLib.resources import models_folder
+
+
+@pytest.fixture
+def panel(openPanel, monkeypatch, tmp_path):
+    """The panel; user models go to a folder of the test."""
+    monkeypatch.setattr(model_store, "userFolder", lambda: tmp_path / "Modèles de Zoë")
+    panel = openPanel(find_model("mri"))
+    monkeypatch.setattr(type(panel.widget.logic), "models", lambda self: model_store.cards())
+    return panel
+
+
+@pytest.fixture
+def choosing(monkeypatch):
+    """A function that has the next folder dialog answer a folder."""
+    import qt
+
+    def choose(folder):
+        monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+
+    return choose
+
+
+def ours(tmp_path):
+    folder = tmp_path / "from elsewhere"
+    shutil.copytree(models_folder() / "mri", folder)
+    card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    (folder / "model.json").write_text(json.dumps(card | {"id": "our-mri", "title": "Our own"}), encoding="utf-8")
+    return folder
+
+
+def test_on_the_stand_in_the_bundled_model_is_shown_with_hash_and_licence_and_can_only_be_verified(panel):
+    section(panel, "models")
+    ui = panel.ui
+    card = find_model("mri")
+    assert ui.modelsTable.item(0, 0).text() == card.title
+    assert ui.modelsTable.item(0, 1).text() == card.version
+    assert ui.modelsTable.item(0, 2).text().endswith(" MB")
+    assert f"License: {card.licence}" in ui.modelsDetailLabel.text
+    assert card.sha256 in ui.modelsDetailLabel.text.replace(" ", "")
+    assert not ui.modelsRemoveButton.enabled
+    click(ui.modelsVerifyButton)
+    assert ui.modelsStatusLabel.text == f"{card.title}: the weights are those that the card names."
+    checkNothingIsCut(panel)
+
+
+def test_on_the_stand_in_a_folder_is_imported_listed_everywhere_and_removed_again(
+    panel, choosing, tmp_path, monkeypatch
+):
+    section(panel, "models")
+    ui = panel.ui
+    choosing(ours(tmp_path))
+    click(ui.modelsImportButton)
+    assert ui.modelsStatusLabel.text == "Our own can be chosen now."
+    assert [ui.modelsTable.item(row, 0).text() for row in range(ui.modelsTable.rowCount)][1:] == ["Our own"]
+    assert ui.modelSelector.findText("Our own") >= 0
+    assert ui.batchModelSelector.findText("Our own") >= 0
+    checkNothingIsCut(panel)
+    ui.modelsTable.setCurrentCell(1, 0)
+    assert "your own" in ui.modelsDetailLabel.text
+    answers = iter([False, True])
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda question: "Our own" in question and next(answers))
+    click(ui.modelsRemoveButton)
+    assert ui.modelsTable.rowCount == 2  # the user said no
+    click(ui.modelsRemoveButton)
+    assert ui.modelsTable.rowCount == 1
+    assert ui.modelSelector.findText("Our own") < 0
+    assert list((tmp_path / "Modèles de Zoë").iterdir()) == []
+
+
+def test_on_the_stand_in_a_bad_folder_is_one_line_and_no_folder_is_nothing(panel, choosing, tmp_path):
+    section(panel, "models")
+    choosing("")
+    click(panel.ui.modelsImportButton)
+    assert not panel.ui.modelsStatusLabel.visible
+    choosing(tmp_path)
+    click(panel.ui.modelsImportButton)
+    assert "holds no model.json" in panel.ui.modelsStatusLabel.text
+    assert panel.ui.modelsTable.rowCount == 1
+
+
+def test_on_the_stand_in_a_model_with_changed_weights_is_found_out(panel, choosing, tmp_path):
+    section(panel, "models")
+    choosing(ours(tmp_path))
+    click(panel.ui.modelsImportButton)
+    with (tmp_path / "Modèles de Zoë" / "our-mri" / "weights.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)[0]
+        file.seek(-1, 2)
+        file.write(bytes([last ^ 1]))
+    panel.ui.modelsTable.setCurrentCell(1, 0)
+    click(panel.ui.modelsVerifyButton)
+    assert "the file was changed or damaged" in panel.ui.modelsStatusLabel.text
+
+
+def test_on_the_stand_in_the_report_is_shown_and_copied_without_the_home_folder(panel, monkeypatch):
+    section(panel, "help")
+    ui = panel.ui
+    assert not ui.helpReportBrowser.visible
+    assert not ui.helpCopyButton.enabled
+    monkeypatch.setattr(dependencies, "missingRequirements", lambda: ["openvino>=2025.0"])
+    click(ui.helpCheckButton)
+    shown = ui.helpReportBrowser.toPlainText()
+    for words in ("Slicer: 5.13", "Python: 3.", "Free memory:", "missing: openvino>=2025.0", "press Apply"):
+        assert words in shown
+    assert "1 warnings" in ui.helpStatusLabel.text
+    checkNothingIsCut(panel)
+    click(ui.helpCopyButton)
+    copied = QtWidgets.QApplication.clipboard().text()
+    assert copied.startswith("[ok] Slicer: 5.13\n")
+    assert "[warning] Packages: missing: openvino>=2025.0\n    -> press Apply" in copied
+    assert str(Path.home()) not in copied
+
+
+def test_on_the_stand_in_packages_come_from_a_folder_that_the_user_chooses(panel, choosing, monkeypatch, tmp_path):
+    section(panel, "help")
+    choosing(tmp_path)
+    click(panel.ui.helpWheelsButton)
+    assert "holds no wheels" in panel.ui.helpStatusLabel.text
+    asked = []
+    monkeypatch.setattr(dependencies, "installFromFolder", asked.append)
+    click(panel.ui.helpWheelsButton)
+    assert asked == [tmp_path]
+    assert panel.ui.helpStatusLabel.text == "All packages are installed."
+    checkNothingIsCut(panel)

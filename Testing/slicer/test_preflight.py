@@ -1,0 +1,155 @@
+"""The report on a computer: every fact has its state, and whatever is not fine says what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from StrokeSegApp import computer, preflight
+from StrokeSegApp.computer import Driver
+from StrokeSegApp.preflight import State
+
+GPU = Driver("NVIDIA RTX 4000", 16.0, 12.0, "550.54")
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        (preflight.checkSlicer((5, 12)), State.OK),
+        (preflight.checkSlicer((5, 10)), State.PROBLEM),
+        (preflight.checkSlicer((6, 0)), State.OK),
+        (preflight.checkSlicer(None), State.WARNING),
+        (preflight.checkPython((3, 12)), State.OK),
+        (preflight.checkPython((3, 9)), State.PROBLEM),
+        (preflight.checkPackages([]), State.OK),
+        (preflight.checkPackages(["openvino>=2025.0"]), State.WARNING),
+        (preflight.checkTorch(None, False, GPU), State.OK),
+        (preflight.checkTorch("2.9.0+cpu", False, None), State.OK),
+        (preflight.checkTorch("2.9.0+cpu", False, GPU), State.WARNING),
+        (preflight.checkTorch("2.9.0+cu128", False, GPU), State.OK),
+        (preflight.checkTorch("2.9.0", True, None), State.PROBLEM),
+        (preflight.checkDevice(None, None), State.OK),
+        (preflight.checkDevice(GPU, "2.9.0"), State.OK),
+        (preflight.checkDevice(Driver("small", 2.0, 1.0, "1"), "2.9.0"), State.WARNING),
+        (preflight.checkMemory(8.0), State.OK),
+        (preflight.checkMemory(3.0), State.WARNING),
+        (preflight.checkMemory(0.5), State.PROBLEM),
+        (preflight.checkMemory(None), State.WARNING),
+        (preflight.checkPathLength([Path("C:/" + "x" * 100)], limited=True), State.WARNING),
+        (preflight.checkPathLength([Path("C:/" + "x" * 40)], limited=True), State.OK),
+        (preflight.checkPathLength([Path("/" + "x" * 300)], limited=False), State.OK),
+    ],
+)
+def test_each_fact_has_its_state_and_what_is_not_fine_has_a_cure(line, state):
+    assert line.state is state
+    assert line.title
+    assert line.value
+    assert (line.cure != "") or state is State.OK
+
+
+def test_a_gpu_without_torch_is_no_fault_and_says_how_it_would_be_used():
+    line = preflight.checkDevice(GPU, None)
+    assert line.state is State.OK
+    assert "12.0 of 16.0 GiB" in line.value
+    assert "PyTorch" in line.cure
+
+
+def test_the_drivers_words_are_read_and_nonsense_is_no_driver():
+    assert computer.parseDriver("NVIDIA H100, 81559, 80990, 570.1\nNVIDIA H100, 1, 1, 570.1\n") == Driver(
+        "NVIDIA H100", 81559 / 1024, 80990 / 1024, "570.1"
+    )
+    assert computer.parseDriver("NVIDIA-SMI has failed because it could not communicate with the driver") is None
+    assert computer.parseDriver("") is None
+
+
+def test_a_driver_tool_on_the_path_is_asked_and_one_that_fails_is_no_gpu(monkeypatch, tmp_path):
+    if os.name == "nt":
+        pytest.skip("a script stands for the tool, which Windows would not start")
+    tool = tmp_path / computer.DRIVER_TOOL
+    tool.write_text("#!/bin/sh\necho 'Card, 2048, 1024, 1.2'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert computer.readDriver() == Driver("Card", 2.0, 1.0, "1.2")
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert computer.readDriver() is None
+
+
+def test_a_folder_that_is_not_there_yet_is_judged_by_the_one_above_and_not_made(tmp_path):
+    folder = tmp_path / "a" / "b"
+    assert preflight.checkWriting("models", folder).state is State.OK
+    assert preflight.checkDisk("models", folder).value.endswith("GiB free")
+    assert not (tmp_path / "a").exists()
+    assert list(tmp_path.iterdir()) == []  # the trial left nothing
+
+
+def test_a_folder_that_can_not_be_written_to_is_a_problem_with_its_path(tmp_path):
+    if os.name == "nt" or os.geteuid() == 0:
+        target = Path("/proc/self") if Path("/proc/self").is_dir() else None
+        if target is None:
+            pytest.skip("the administrator may write everywhere")
+    else:
+        target = tmp_path / "locked"
+        target.mkdir(mode=0o500)
+    line = preflight.checkWriting("models", target)
+    assert line.state is State.PROBLEM
+    assert str(target) in line.value
+    assert line.cure
+
+
+def test_a_full_disk_is_a_problem_and_a_nearly_full_one_a_warning(monkeypatch, tmp_path):
+    for freeGib, state in ((0.3, State.PROBLEM), (3.0, State.WARNING), (30.0, State.OK)):
+        usage = type("Usage", (), {"free": freeGib * computer.GIB})
+        monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder, usage=usage: usage)
+        assert preflight.checkDisk("temporary files", tmp_path).state is state
+
+
+def test_names_in_any_language_are_tried_on_the_disk_itself(tmp_path):
+    assert preflight.checkEncoding("utf-8", "utf-8", tmp_path).state is State.OK
+    assert preflight.checkEncoding("utf-8", "utf-8", tmp_path / "gone").state is State.WARNING
+
+
+def test_a_proxys_address_is_never_shown_because_it_may_hold_a_password():
+    line = preflight.checkProxy({"HTTPS_PROXY": "http://me:secret@proxy", "PATH": "/bin"})
+    assert line.value == "HTTPS_PROXY"
+    assert preflight.checkProxy({}).value == "none set"
+
+
+def test_the_whole_report_of_this_computer_is_quick_names_all_facts_and_holds_no_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    folders = {"temporary files": Path(tempfile.gettempdir()), "your models": tmp_path / "settings" / "Models"}
+    lines = preflight.examine((5, 13), folders)
+    titles = [line.title for line in lines]
+    for wanted in (
+        "Slicer", "Python", "PyTorch", "Device", "Free memory", "Disk, temporary files", "Disk, your models",
+        "Writing, your models", "Path length", "Text encoding", "Packages",
+    ):  # fmt: skip
+        assert wanted in titles
+    text = preflight.asText(lines)
+    assert str(tmp_path) not in text
+    assert "~" in text
+    assert text.count("\n") >= len(lines)
+    assert all(line.cure in text for line in lines)
+
+
+def test_the_report_imports_neither_torch_nor_openvino():
+    script = (
+        f"import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}\n"
+        "from stand_in import application; application.start()\n"
+        "from pathlib import Path\n"
+        "from StrokeSegApp import preflight\n"
+        "preflight.examine((5, 12), {'temporary files': Path('.')})\n"
+        "assert not {'torch', 'openvino'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_free_memory_of_this_computer_is_a_sensible_number():
+    gib = computer.freeMemoryGib()
+    assert gib is not None
+    assert 0 < gib < 100_000

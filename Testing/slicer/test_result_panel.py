@@ -1,0 +1,334 @@
+"""The input, segment, result and lesion sections clicked, on real MRML and a Qt stand-in: not in Slicer itself."""
+
+from __future__ import annotations
+
+import pytest
+import slicer
+from slicer_phantoms import BLOCK_VOXELS, addCt, addHead, voxelVolumeMl
+from stand_in.panel import click, clickCell, tick, waitForRun, waitUntil
+from stand_in_cards import Card, Input, card
+from StrokeSegApp import relabel, result_nodes
+from StrokeSegApp import scene as app
+from test_loading import writeSeries
+
+CT = Card(id="ct", title="Blood on CT", inputs=(Input("ct"),), minimum_inputs=1)
+
+
+def segmentations():
+    return slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+
+
+def run(openPanel, *behaviors):
+    """The panel after a run of each model."""
+    addHead("DWI")
+    addHead("ADC")
+    panel = openPanel(*[card(each) for each in behaviors])
+    for behavior in behaviors:
+        panel.ui.modelSelector.setCurrentIndex(panel.ui.modelSelector.findData(behavior))
+        click(panel.ui.applyButton)
+        waitForRun(panel)
+    return panel
+
+
+def milliliters(panel):
+    return panel.ui.summaryLabel.text.split(": ")[1].split(" mL")[0]
+
+
+# Input
+
+
+def test_on_the_stand_in_the_search_lists_models_that_fit_and_always_the_chosen_one(openPanel):
+    ui = openPanel(card("bright"), card("two"), CT).ui
+    assert ui.modelFilterEdit.visible
+    listed = lambda: [ui.modelSelector.itemText(index) for index in range(ui.modelSelector.count)]  # noqa: E731
+    assert listed() == ["Stand-in: bright", "Stand-in: two", "Blood on CT"]
+    ui.modelFilterEdit.setText("hemorrhage")
+    assert "Stand-in: two" in listed()
+    assert len(listed()) == 2  # the chosen one stays
+    ui.modelFilterEdit.setText("no such words")
+    assert len(listed()) == 1
+
+
+def test_on_the_stand_in_one_model_needs_no_search_line(openPanel):
+    assert not openPanel().ui.modelFilterEdit.visible
+
+
+def test_on_the_stand_in_the_model_says_what_it_finds_and_needs_and_shows_its_card(openPanel, tmp_path):
+    from dataclasses import replace
+
+    (tmp_path / "README.md").write_text("# A model\nIt has **learned** little.", encoding="utf-8")
+    ui = openPanel(replace(card("bright"), folder=tmp_path), card("two")).ui
+    assert ui.modelNeedsLabel.text == "Finds: ischemic lesion\nNeeds: DWI, ADC map\nCan use: FLAIR"
+    assert not ui.modelCardBrowser.visible
+    click(ui.modelCardButton)
+    assert ui.modelCardBrowser.visible
+    assert ui.modelCardBrowser.toPlainText().split() == "A model It has learned little.".split()
+    ui.modelSelector.setCurrentIndex(1)
+    assert "This model brings no description" in ui.modelCardBrowser.toPlainText()
+    click(ui.modelCardButton)
+    assert not ui.modelCardBrowser.visible
+
+
+def test_on_the_stand_in_a_wrong_volume_is_told_before_apply_and_apply_is_off(openPanel):
+    addCt("DWI")
+    addHead("ADC")
+    panel = openPanel()
+    selector = panel.ui.dwiSelector
+    selector.setCurrentIndex(selector.findText("DWI"))
+    assert "looks like CT" in panel.ui.checkLabel.text
+    assert panel.ui.checkLabel.visible
+    assert not panel.ui.applyButton.enabled
+
+
+def test_on_the_stand_in_a_ct_is_found_by_its_values_when_its_name_says_nothing(openPanel):
+    addHead("series 3")
+    addCt("series 4")
+    assert openPanel(CT).ui.ctSelector.currentNode().GetName() == "series 4"
+
+
+def test_on_the_stand_in_a_dicom_folder_with_one_series_is_loaded_and_takes_its_role(openPanel, tmp_path):
+    writeSeries(tmp_path, "ep2d trace", DiffusionBValue=1000.0)
+    panel = openPanel()
+    panel.input.openFolder(str(tmp_path))
+    assert panel.ui.loadStatusLabel.text == "Loaded ep2d trace"
+    assert panel.ui.dwiSelector.currentNode().GetName() == "ep2d trace"
+    assert not panel.ui.seriesSelector.visible
+
+
+def test_on_the_stand_in_several_series_are_listed_and_the_chosen_one_is_loaded(openPanel, tmp_path):
+    folder = tmp_path / "case 1"
+    writeSeries(folder / "a", "trace", slices=4)
+    writeSeries(folder / "b", "ADC", slices=3)
+    panel = openPanel()
+    panel.input.openFolder(str(folder))
+    ui = panel.ui
+    assert ui.loadStatusLabel.text == "case 1 holds 2 series: choose one"
+    texts = [ui.seriesSelector.itemText(index) for index in range(ui.seriesSelector.count)]
+    assert sorted(texts) == ["ADC (MR, 3 images)", "trace (MR, 4 images)"]
+    assert segmentations() == slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+    ui.seriesSelector.setCurrentIndex(texts.index("ADC (MR, 3 images)"))
+    click(ui.loadSeriesButton)
+    assert ui.adcSelector.currentNode().GetName() == "ADC"
+
+
+def test_on_the_stand_in_a_folder_or_file_that_cannot_be_read_gives_one_line(openPanel, tmp_path):
+    panel = openPanel()
+    panel.input.openFolder(str(tmp_path))
+    assert "is empty" in panel.ui.loadStatusLabel.text
+    panel.input.loadFile(str(tmp_path / "no.nii"))
+    assert "does not exist" in panel.ui.loadStatusLabel.text
+    panel.input.loadFile("")  # the dialog was closed
+
+
+def test_on_the_stand_in_hidden_volumes_of_results_are_never_offered_or_guessed(openPanel):
+    panel = run(openPanel, "bright")
+    names = {panel.ui.flairSelector.itemText(index) for index in range(panel.ui.flairSelector.count)}
+    assert names == {"None", "DWI", "ADC"}
+
+
+# Segment
+
+
+def test_on_the_stand_in_the_chosen_device_goes_to_the_run_and_into_the_scene(openPanel, monkeypatch):
+    addHead("DWI")
+    addHead("ADC")
+    panel = openPanel()
+    asked = []
+    start = panel.widget.logic.start
+
+    def startAndTell(volumes, model, device):
+        asked.append(device)
+        return start(volumes, model, device)
+
+    monkeypatch.setattr(panel.widget.logic, "start", startAndTell)
+    assert panel.ui.deviceSelector.itemText(0) == "Automatic"
+    index = panel.ui.deviceSelector.findData("cpu")
+    panel.ui.deviceSelector.setCurrentIndex(index)
+    panel.ui.deviceSelector.activated.emit(index)
+    click(panel.ui.applyButton)
+    assert not panel.ui.deviceSelector.enabled
+    waitForRun(panel)
+    assert asked == ["cpu"]
+    assert panel.widget.logic.getParameterNode().GetParameter("device") == "cpu"
+
+
+def test_on_the_stand_in_a_graphics_card_is_offered_where_its_driver_is(openPanel, monkeypatch):
+    from StrokeSegApp.panels import segment
+
+    monkeypatch.setattr(segment.shutil, "which", lambda name: "/usr/bin/nvidia-smi" if name == "nvidia-smi" else None)
+    monkeypatch.setattr(segment.sys, "platform", "linux")
+    assert list(segment.devices()) == ["auto", "cpu", "cuda"]
+    monkeypatch.setattr(segment.shutil, "which", lambda name: None)
+    assert list(segment.devices()) == ["auto", "cpu"]
+
+
+# Result
+
+
+def test_on_the_stand_in_the_opacity_slider_changes_the_fill_and_at_zero_nothing_is_left(openPanel):
+    panel = run(openPanel, "bright")
+    display = segmentations()[0].GetDisplayNode()
+    assert panel.ui.opacitySlider.value == 40
+    panel.ui.opacitySlider.value = 70
+    assert display.GetOpacity2DFill() == pytest.approx(0.7)
+    panel.ui.opacitySlider.value = 0
+    assert (display.GetOpacity2DFill(), display.GetOpacity2DOutline()) == (0, 0)
+
+
+def test_on_the_stand_in_the_threshold_slider_relabels_without_a_run_and_the_button_goes_back(openPanel):
+    panel = run(openPanel, "bright")
+    ui = panel.ui
+    assert ui.thresholdSlider.value == pytest.approx(0.4)
+    assert not ui.thresholdResetButton.enabled
+    found = milliliters(panel)
+    assert found == f"{sum(BLOCK_VOXELS) * voxelVolumeMl('axial'):.2f}"
+    ui.thresholdSlider.value = 0.1  # all of the head is at 0.2 or more
+    waitUntil(panel, lambda: milliliters(panel) != found)
+    assert panel.run is None
+    assert milliliters(panel) == f"{10 * 14 * 12 * voxelVolumeMl('axial'):.1f}"
+    assert ui.lesionTable.rowCount == 1
+    assert ui.thresholdResetButton.enabled
+    click(ui.thresholdResetButton)
+    assert milliliters(panel) == found
+    assert ui.thresholdSlider.value == pytest.approx(0.4)
+    assert len(segmentations()) == 1
+
+
+def test_on_the_stand_in_an_edited_result_keeps_its_edits_from_the_slider_and_says_so(openPanel):
+    panel = run(openPanel, "bright")
+    segmentation = segmentations()[0]
+    volume = result_nodes.referenceOf(segmentation)
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "StrokeSeg_1", volume)
+    mask[0, 0, 0] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, "StrokeSeg_1", volume)
+    panel.panel.update()
+    assert not panel.ui.thresholdSlider.enabled
+    assert panel.ui.thresholdNoteLabel.text == "Edited by hand: another threshold would undo the edits."
+    assert panel.ui.thresholdResetButton.enabled
+
+
+def test_on_the_stand_in_3d_and_uncertainty_are_switched(openPanel):
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    panel = run(openPanel, "bright")
+    segmentation = segmentations()[0]
+    assert panel.ui.surfaceCheckBox.checked
+    tick(panel.ui.surfaceCheckBox)
+    assert not segmentation.GetDisplayNode().GetVisibility3D()
+    composite = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
+    tick(panel.ui.uncertaintyCheckBox)
+    assert composite.GetForegroundVolumeID() == result_nodes.uncertaintyOf(segmentation).GetID()
+    tick(panel.ui.uncertaintyCheckBox)
+    assert composite.GetForegroundVolumeID() is None
+
+
+def test_on_the_stand_in_the_window_buttons_set_the_volume_behind_the_slices(openPanel):
+    panel = run(openPanel, "bright")
+    display = result_nodes.referenceOf(segmentations()[0]).GetDisplayNode()
+    for name, expected in (("Stroke", (40, 40)), ("Brain", (80, 40)), ("Blood", (200, 75))):
+        click(getattr(panel.ui, f"window{name}Button"))
+        assert (display.GetWindow(), display.GetLevel()) == expected
+    click(panel.ui.windowDwiButton)
+    assert display.GetWindowLevelMin() == pytest.approx(100)
+    assert display.GetWindowLevelMax() == pytest.approx(400)  # the lesions' value: 31 of 1680 voxels, over 0.5 %
+
+
+def test_on_the_stand_in_two_results_are_put_side_by_side_and_back(layout, openPanel):
+    panel = run(openPanel, "bright", "empty")
+    assert panel.ui.compareButton.visible
+    assert panel.ui.resultSelector.currentNode() is segmentations()[1]
+    assert panel.ui.compareSelector.currentNode() is segmentations()[0]
+    before = layout.layout
+    click(panel.ui.compareButton)
+    assert layout.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
+    shown = [node.GetDisplayNode().GetViewNodeIDs() for node in segmentations()]
+    assert shown == [(layout.slices["Yellow"].node.GetID(),), (layout.slices["Red"].node.GetID(),)]
+    click(panel.ui.compareButton)
+    assert layout.layout == before
+    assert [node.GetDisplayNode().GetViewNodeIDs() for node in segmentations()] == [(), ()]
+
+
+def test_on_the_stand_in_removing_one_of_two_compared_results_ends_the_comparison(layout, openPanel):
+    panel = run(openPanel, "bright", "empty")
+    before = layout.layout
+    click(panel.ui.compareButton)
+    slicer.mrmlScene.RemoveNode(segmentations()[0])
+    assert layout.layout == before
+    assert not panel.ui.compareButton.visible
+    assert segmentations()[0].GetDisplayNode().GetViewNodeIDs() == ()
+
+
+def test_on_the_stand_in_removing_a_result_shows_the_one_before_and_then_none(openPanel):
+    panel = run(openPanel, "bright", "empty")
+    assert panel.ui.summaryLabel.text == "No lesion found"
+    click(panel.ui.undoButton)
+    assert len(segmentations()) == 1
+    assert panel.ui.summaryLabel.text.startswith("Ischemic lesion")
+    click(panel.ui.undoButton)
+    assert segmentations() == []
+    assert not panel.ui.resultCollapsibleButton.visible
+    assert not panel.ui.lesionsCollapsibleButton.visible
+    assert [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")] == ["DWI", "ADC"]
+
+
+def test_on_the_stand_in_the_chosen_result_decides_what_the_table_shows(openPanel):
+    panel = run(openPanel, "bright", "empty")
+    selector = panel.ui.resultSelector
+    selector.setCurrentIndex(selector.findData(segmentations()[0].GetID()))
+    assert panel.ui.summaryLabel.text.startswith("Ischemic lesion")
+    assert panel.ui.compareSelector.currentNode() is segmentations()[1]
+
+
+def test_on_the_stand_in_the_state_of_the_panel_comes_back_with_the_scene(openPanel, tmp_path):
+    panel = run(openPanel, "bright", "two")
+    panel.ui.opacitySlider.value = 60
+    panel.ui.resultSelector.setCurrentIndex(panel.ui.resultSelector.findData(segmentations()[0].GetID()))
+    relabel.relabel(segmentations()[0], 0.1)
+    panel.panel.update()
+    said = panel.ui.summaryLabel.text
+    path = str(tmp_path / "case.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path, None)
+    slicer.mrmlScene.Clear(0)
+    assert slicer.mrmlScene.ReadFromMRB(path)
+    assert panel.ui.summaryLabel.text == said
+    assert panel.ui.thresholdSlider.value == pytest.approx(0.1)
+    assert panel.ui.dwiSelector.currentNode().GetName() == "DWI"
+    assert panel.ui.modelSelector.itemData(panel.ui.modelSelector.currentIndex) == "two"
+    assert panel.ui.compareSelector.currentNode() is not None
+    click(panel.ui.thresholdResetButton)
+    assert panel.ui.thresholdSlider.value == pytest.approx(0.4)
+
+
+# Lesions
+
+
+def test_on_the_stand_in_the_classifiers_word_and_the_reasons_to_look_are_shown(openPanel):
+    panel = run(openPanel, "bright")
+    assert not panel.ui.classLabel.visible
+    segmentation = segmentations()[0]
+    measurements = app.storedMeasurements(segmentation)
+    measurements["classification"] = {
+        "class": "hemorrhage", "found": ["hemorrhage"], "scores": {"ischemic lesion": 0.2, "hemorrhage": 0.91}
+    }  # fmt: skip
+    measurements["needs_review"] = {"flag": True, "reasons": ["borderline: 1 of 2 lesions"]}
+    app.storeMeasurements(segmentation, measurements)
+    panel.panel.update()
+    assert panel.ui.classLabel.text == "Class: hemorrhage (scores: ischemic lesion 0.20, hemorrhage 0.91)"
+    assert "Please check: borderline: 1 of 2 lesions" in panel.ui.notesLabel.text
+    clickCell(panel.ui.lesionTable, 0, 1)
+
+
+# The module
+
+
+def test_on_the_stand_in_reloading_the_module_leaves_a_working_panel(openPanel, module):
+    from stand_in import ROOT, application
+
+    panel = run(openPanel, "bright")
+    said = panel.ui.summaryLabel.text
+    panel.widget.cleanup()
+    application.loadModule(ROOT / "StrokeSeg" / "StrokeSeg.py")
+    again = openPanel(card("bright"))
+    assert again.ui.summaryLabel.text == said
+    click(again.ui.applyButton)
+    waitForRun(again)
+    assert len(segmentations()) == 2

@@ -1,0 +1,506 @@
+"""The review section on Slicer's own MRML, clicked on a Qt stand-in: not in Slicer itself, whose Segment Editor only
+Slicer shows. An edit here is what the Segment Editor does in the end: other voxels in a segment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from PySide6 import QtCore, QtTest, QtWidgets
+from section_checks import checkNothingIsCut, section, waitUntil
+from stand_in import ROOT
+from stand_in.panel import click, clickCell
+from StrokeSegApp import result_watch
+from StrokeSegApp import scene as app
+
+sys.path.append(str(ROOT / "Testing" / "library"))  # at the end: its conftest is not ours
+from review_studies import GRID, LEFT, RIGHT, cases_on_disk, mask, small_study, write_model_result
+
+from StrokeSegLib import review
+from StrokeSegLib.case_table import Case
+from StrokeSegLib.io import write_image
+from StrokeSegLib.volume import Volume
+
+#: The order of the study of small_study when those that a human must look at come first.
+BY_NEED = ["case-002", "case-001", "case-003"]
+STATUS = slicer.vtkSlicerSegmentationsModuleLogic
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Three cases: one lesion; two, the second one doubtful; none."""
+    return small_study(tmp_path)
+
+
+@pytest.fixture
+def start(openPanel, module):
+    """Opens the panel with the review section unfolded; the study and the reader as the user types them."""
+    settings = slicer.app.userSettings()
+    settings.clear()
+
+    def begin(study, reader="r1"):
+        panel = openPanel()
+        work = section(panel, "review")
+        panel.ui.reviewStudyPath.currentPath = str(study.folder)
+        typeReader(panel, reader)
+        return panel, work
+
+    yield begin
+    settings.clear()
+    settings.sync()
+
+
+def typeReader(panel, reader):
+    panel.ui.reviewReaderEdit.setText("")
+    QtTest.QTest.keyClicks(panel.ui.reviewReaderEdit, reader)
+    QtTest.QTest.keyClick(panel.ui.reviewReaderEdit, QtCore.Qt.Key_Return)
+
+
+def press(panel, key, modifier=QtCore.Qt.ControlModifier):
+    QtTest.QTest.keyClick(panel.frame, key, modifier)
+    QtWidgets.QApplication.processEvents()
+
+
+def listed(ui):
+    return [ui.reviewCaseTable.item(row, 1).text() for row in range(ui.reviewCaseTable.rowCount)]
+
+
+def statuses(ui):
+    return {
+        ui.reviewCaseTable.item(row, 1).text(): ui.reviewCaseTable.item(row, 2).text()
+        for row in range(ui.reviewCaseTable.rowCount)
+    }
+
+
+def lesionCells(ui):
+    return [[ui.reviewLesionTable.item(row, column).text() for column in range(5)] for row in range(ui.reviewLesionTable.rowCount)]
+
+
+def kinds(study, reader="r1"):
+    return [(event.case_id, event.kind) for event in review.open_study(study.folder).events() if event.reader == reader]
+
+
+def paint(nodes, corner=(6, 1, 1), side=2):
+    """Voxels into the lesion's segment, as an effect of the Segment Editor does; returns the mask afterwards."""
+    array = nodes.labels().array.copy()
+    k, j, i = corner
+    array[k : k + side, j : j + side, i : i + side] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, nodes.segmentation, "StrokeSeg_1", nodes.reference)
+    return array
+
+
+def everyNode():
+    return {slicer.mrmlScene.GetNthNode(index).GetID() for index in range(slicer.mrmlScene.GetNumberOfNodes())}
+
+
+def segmentStatus(nodes):
+    return STATUS.GetSegmentStatus(nodes.segmentation.GetSegmentation().GetSegment("StrokeSeg_1"))
+
+
+# The list
+
+
+def test_on_the_stand_in_the_worklist_is_sorted_filtered_and_says_why_a_human_must_look(start, study):
+    panel, _work = start(study)
+    ui = panel.ui
+    assert listed(ui) == BY_NEED
+    assert [ui.reviewCaseTable.item(row, 0).text() for row in range(3)] == ["!", "", ""]
+    assert ui.reviewCaseTable.item(0, 4).text() == "0.40"  # 1 - 0.6
+    assert ui.reviewCaseTable.item(0, 3).text() == "0.70"  # (27 + 8) voxels of 0.02 mL
+    assert "0.6" in ui.reviewCaseTable.item(0, 0).toolTip()
+    choose(ui.reviewSortSelector, "table")
+    assert listed(ui) == ["case-001", "case-002", "case-003"]
+    choose(ui.reviewSortSelector, "largest")
+    assert listed(ui) == ["case-002", "case-001", "case-003"]
+    choose(ui.reviewSortSelector, "random")
+    assert listed(ui) == [item.case_id for item in review.worklist(study, "r1", sort="random")]
+    choose(ui.reviewFilterSelector, "needs-human")
+    assert listed(ui) == ["case-002"]
+    choose(ui.reviewFilterSelector, "flagged")
+    assert listed(ui) == []
+    choose(ui.reviewFilterSelector, "open")
+    assert len(listed(ui)) == 3
+    assert kinds(study) == []  # looking at a list is no event
+
+
+def choose(selector, name):
+    selector.setCurrentIndex(selector.findData(name))
+
+
+def test_on_the_stand_in_what_is_missing_or_wrong_is_said_in_one_line(openPanel, module, tmp_path, study):
+    slicer.app.userSettings().clear()
+    panel = openPanel()
+    section(panel, "review")
+    ui = panel.ui
+    assert ui.reviewStatusLabel.text == "Choose the folder of a study."
+    assert not ui.reviewCaseTable.visible
+    assert not ui.reviewNextButton.enabled
+    ui.reviewStudyPath.currentPath = str(study.folder)
+    assert "pseudonym" in ui.reviewStatusLabel.text
+    typeReader(panel, "Dr. Smith")
+    assert "never a patient's or a person's name" in ui.reviewStatusLabel.text
+    typeReader(panel, "r1")
+    assert ui.reviewStatusLabel.text == "0 of 3 cases are decided."
+    (tmp_path / "empty").mkdir()
+    ui.reviewStudyPath.currentPath = str(tmp_path / "empty")
+    assert "is not a study" in ui.reviewStatusLabel.text
+    assert not ui.reviewCaseTable.visible
+    slicer.app.userSettings().clear()
+
+
+# A case
+
+
+def test_on_the_stand_in_a_case_opens_with_images_segmentation_table_and_at_the_first_doubtful_lesion(
+    start, study, layout
+):
+    panel, work = start(study)
+    ui = panel.ui
+    before = everyNode()
+    click(ui.reviewNextButton)
+    nodes = work.work.nodes
+    assert work.work.caseId == "case-002"
+    assert sorted(nodes.volumes) == ["adc", "dwi"]
+    for node in nodes.volumes.values():
+        assert app.volumeFromNode(node).same_grid(GRID)
+    np.testing.assert_array_equal(nodes.labels().array, mask((LEFT, 3), (RIGHT, 2)).array)
+    assert [row[1] for row in lesionCells(ui)] == ["0.54", "0.16"]
+    assert [row[3] for row in lesionCells(ui)] == ["0.80", "0.60"]
+    assert ui.reviewLesionTable.currentRow() == 1  # the model was less sure of the second one
+    place = slicer.util.arrayFromVTKMatrix(layout.slices["Red"].node.GetSliceToRAS())[:3, 3]
+    np.testing.assert_allclose(place, work.work.files.lesions[1].centroid_ras_mm, atol=0.01)
+    assert layout.slices["Red"].logic.GetSliceCompositeNode().GetBackgroundVolumeID() == nodes.reference.GetID()
+    assert "Please check" in ui.reviewNotesLabel.text
+    assert segmentStatus(nodes) == STATUS.InProgress
+    assert kinds(study) == [("case-002", "opened")]
+    checkNothingIsCut(panel)
+    added = {slicer.mrmlScene.GetNodeByID(each).GetName() for each in everyNode() - before}
+    assert {"case-002 DWI", "case-002 ADC", "case-002 review"} <= added
+
+
+def test_on_the_stand_in_next_and_previous_go_by_keys_and_leave_nothing_of_the_last_case_behind(start, study):
+    mine = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
+    changed = []
+    mine.AddObserver(vtk.vtkCommand.AnyEvent, lambda *_: changed.append(1))
+    panel, work = start(study)
+    panel.frame.activateWindow()
+    press(panel, QtCore.Qt.Key_PageDown)
+    assert work.work.caseId == BY_NEED[0]
+    first = everyNode()
+    press(panel, QtCore.Qt.Key_PageDown)
+    assert work.work.caseId == BY_NEED[1]
+    assert len(everyNode()) == len(first)
+    press(panel, QtCore.Qt.Key_PageUp)
+    assert work.work.caseId == BY_NEED[0]
+    assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 2  # the case's, and the user's own
+    assert changed == []
+    panel.widget.exit()  # another module has the keys
+    press(panel, QtCore.Qt.Key_PageDown)
+    assert work.work.caseId == BY_NEED[0]
+    panel.widget.enter()
+    assert panel.ui.reviewPreviousButton.enabled is False
+
+
+def test_on_the_stand_in_a_case_without_a_result_can_be_drawn_or_accepted_as_empty(start, tmp_path):
+    study = review.create_study(tmp_path / "study", cases_on_disk(tmp_path / "images", 2))
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    names = [work.work.nodes.segmentation.GetSegmentation().GetNthSegment(n).GetName() for n in range(2)]
+    assert names == ["Ischemic lesion", "Hemorrhage"]
+    click(panel.ui.reviewAcceptButton)
+    reading = review.case_reading(study, "r1", "case-001")
+    assert reading.status == "accepted"
+    assert not review.read_segmentation(study, "case-001", reading.version).array.any()
+
+
+# Decisions
+
+
+def test_on_the_stand_in_accept_reject_flag_comment_and_sign_are_on_the_disk_at_once(start, study):
+    panel, work = start(study)
+    ui = panel.ui
+    click(ui.reviewNextButton)
+    assert not ui.reviewSignButton.enabled
+    click(ui.reviewAcceptButton)
+    assert ui.reviewStatusLabel.text == "Accepted"
+    assert segmentStatus(work.work.nodes) == STATUS.Completed
+    click(ui.reviewSignButton)
+    assert review.case_reading(study, "r1", "case-002").signature is not None
+    assert statuses(ui)["case-002"] == "accepted *"
+    assert not ui.reviewSignButton.enabled
+    click(ui.reviewNextButton)
+    assert not ui.reviewRejectButton.enabled
+    assert not ui.reviewFlagButton.enabled
+    QtTest.QTest.keyClicks(ui.reviewReasonEdit, "motion")
+    QtTest.QTest.keyClicks(ui.reviewCommentEdit, "repeat the scan")
+    click(ui.reviewRejectButton)
+    reading = review.case_reading(study, "r1", "case-001")
+    assert (reading.status, reading.reason) == ("rejected", "motion")
+    assert [comment.text for comment in reading.comments] == ["repeat the scan"]
+    assert segmentStatus(work.work.nodes) == STATUS.Flagged
+    click(ui.reviewNextButton)
+    QtTest.QTest.keyClicks(ui.reviewReasonEdit, "second opinion")
+    click(ui.reviewFlagButton)
+    assert segmentStatus(work.work.nodes) == STATUS.Flagged
+    assert statuses(ui) == {"case-002": "accepted *", "case-001": "rejected", "case-003": "flagged"}
+    assert not ui.reviewNextButton.enabled
+
+
+def test_on_the_stand_in_a_lesion_that_is_removed_goes_when_the_case_is_accepted(start, study):
+    panel, work = start(study)
+    ui = panel.ui
+    click(ui.reviewNextButton)
+    click(ui.reviewLesionRejectButton)  # the doubtful one is chosen
+    assert lesionCells(ui)[1][4] == "no"
+    assert ui.reviewLesionTable.currentRow() == 0  # the next one that is not decided
+    click(ui.reviewLesionAcceptButton)
+    assert [row[4] for row in lesionCells(ui)] == ["yes", "no"]
+    click(ui.reviewAcceptButton)
+    only = mask((LEFT, 3)).array
+    np.testing.assert_array_equal(work.work.nodes.labels().array, only)
+    reading = review.case_reading(study, "r1", "case-002")
+    np.testing.assert_array_equal(review.read_segmentation(study, "case-002", reading.version).array, only)
+    assert [kind for _case, kind in kinds(study)] == [
+        "opened", "lesion-rejected", "lesion-accepted", "corrected", "accepted",
+    ]  # fmt: skip
+
+
+def test_on_the_stand_in_a_click_on_a_lesion_goes_there(start, study, layout):
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    clickCell(panel.ui.reviewLesionTable, 0, 1)
+    place = slicer.util.arrayFromVTKMatrix(layout.slices["Red"].node.GetSliceToRAS())[:3, 3]
+    np.testing.assert_allclose(place, work.work.files.lesions[0].centroid_ras_mm, atol=0.01)
+
+
+# Corrections
+
+
+def test_on_the_stand_in_a_corrected_mask_is_stored_on_exactly_the_grid_it_came_on(start, study):
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    segment = work.work.nodes.segmentation.GetSegmentation().GetSegment("StrokeSeg_1")
+    assert result_watch.algorithmType(segment) == "AUTOMATIC"
+    painted = paint(work.work.nodes)
+    assert result_watch.algorithmType(segment) == "SEMIAUTOMATIC"
+    assert "not stored yet" in panel.ui.reviewCaseLabel.text
+    click(panel.ui.reviewAcceptButton)
+    reading = review.case_reading(study, "r1", "case-002")
+    stored = review.read_segmentation(study, "case-002", reading.version)
+    np.testing.assert_array_equal(stored.array, painted)
+    model = review.read_segmentation(study, "case-002", study.results("case-002")[0].version)
+    assert stored.origin == model.origin  # to the last bit
+    assert stored.spacing_mm == model.spacing_mm
+    np.testing.assert_array_equal(stored.direction, model.direction)
+    assert reading.corrected
+
+
+def test_on_the_stand_in_only_changed_voxels_make_a_new_version(start, study):
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    paint(work.work.nodes, LEFT, 3)  # where the lesion is anyhow
+    click(panel.ui.reviewNextButton)
+    assert [kind for _case, kind in kinds(study)] == ["opened", "closed", "opened"]
+
+
+@pytest.mark.parametrize("way", ["next", "exit", "scene", "timer", "removed", "cleanup", "study"])
+def test_on_the_stand_in_an_edit_is_stored_whichever_way_the_case_is_left(start, study, tmp_path, way):
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    painted = paint(work.work.nodes)
+    panel.ui.reviewCommentEdit.setText("a thought")
+    if way == "next":
+        click(panel.ui.reviewNextButton)
+    elif way == "exit":
+        panel.widget.exit()
+    elif way == "scene":
+        slicer.mrmlScene.Clear(0)
+    elif way == "timer":
+        assert work._autosave.active
+        work.onAutosave()
+        assert "not stored" not in panel.ui.reviewCaseLabel.text
+    elif way == "removed":
+        slicer.mrmlScene.RemoveNode(work.work.nodes.segmentation)
+        assert work.work.caseId is None
+    elif way == "cleanup":
+        panel.widget.cleanup()
+    else:
+        panel.ui.reviewStudyPath.currentPath = str(tmp_path)
+    reading = review.case_reading(review.open_study(study.folder), "r1", "case-002")
+    assert reading.status == "corrected"
+    np.testing.assert_array_equal(review.read_segmentation(study, "case-002", reading.version).array, painted)
+    if way not in ("timer", "exit", "removed"):  # the case is left: what was being written goes with it
+        assert [comment.text for comment in reading.comments] == ["a thought"]
+
+
+def test_on_the_stand_in_a_disk_that_refuses_keeps_the_case_open_and_a_closed_scene_loses_nothing(
+    start, study, monkeypatch
+):
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    painted = paint(work.work.nodes)
+    real = os.open
+
+    def refuse(path, flags, *rest, **more):
+        if str(path).startswith(str(study.folder)) and flags & os.O_WRONLY:
+            raise OSError(28, "No space left on device")
+        return real(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    click(panel.ui.reviewNextButton)
+    assert work.work.caseId == "case-002"
+    assert "full" in panel.ui.reviewStatusLabel.text
+    np.testing.assert_array_equal(work.work.nodes.labels().array, painted)
+    slicer.mrmlScene.Clear(0)
+    assert work.work.caseId is None
+    assert review.case_reading(study, "r1", "case-002").status == "opened"
+    monkeypatch.setattr(os, "open", real)
+    click(panel.ui.reviewNextButton)
+    reading = review.case_reading(study, "r1", "case-002")
+    assert reading.status == "corrected"
+    np.testing.assert_array_equal(review.read_segmentation(study, "case-002", reading.version).array, painted)
+
+
+def test_on_the_stand_in_a_segment_of_the_users_own_is_named_as_not_stored(start, study):
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    work.work.nodes.segmentation.GetSegmentation().AddEmptySegment("mine", "mine")
+    panel.panel.update()
+    assert "Segment mine is none of this case's findings" in panel.ui.reviewNotesLabel.text
+
+
+# Readers, time, and coming back
+
+
+def test_on_the_stand_in_another_readers_work_is_hidden_until_one_has_decided(start, study):
+    review.open_case(study, "r2", "case-002")
+    review.flag(study, "r2", "case-002", reason="a vessel", comment="look at the ADC")
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    words = " ".join(label.text for label in panel.frame.findChildren(QtWidgets.QLabel))
+    assert "vessel" not in words
+    assert "hidden until you have decided" in panel.ui.reviewNotesLabel.text
+    assert work.work.others() == {}
+    click(panel.ui.reviewAcceptButton)
+    assert "r2: flagged, a vessel, look at the ADC" in panel.ui.reviewNotesLabel.text
+
+
+def test_on_the_stand_in_seconds_count_while_the_case_is_before_the_reader(start, study):
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    now = [0.0]
+    work.work.clock._now = lambda: now[0]
+    work.work.clock.restart()
+    now[0] = 30.0
+    panel.widget.exit()
+    now[0] = 500.0  # at lunch
+    panel.widget.enter()
+    now[0] = 512.0
+    click(panel.ui.reviewNextButton)
+    assert review.case_reading(study, "r1", "case-002").seconds == 42.0
+
+
+def test_on_the_stand_in_work_goes_on_where_it_stopped_after_slicer_was_ended(start, study, openPanel):
+    panel, work = start(study)
+    ui = panel.ui
+    click(ui.reviewNextButton)
+    click(ui.reviewAcceptButton)
+    click(ui.reviewNextButton)
+    painted = paint(work.work.nodes)
+    panel.widget.cleanup()
+    slicer.mrmlScene.Clear(0)
+    panel = openPanel()
+    assert panel.ui.reviewStudyPath.currentPath == str(study.folder)
+    work = section(panel, "review")
+    assert panel.ui.reviewStatusLabel.text == "1 of 3 cases are decided."
+    assert statuses(panel.ui)["case-001"] == "edited"
+    click(panel.ui.reviewNextButton)
+    assert work.work.caseId == "case-001"
+    np.testing.assert_array_equal(work.work.nodes.labels().array, painted)
+    segment = work.work.nodes.segmentation.GetSegmentation().GetSegment("StrokeSeg_1")
+    assert result_watch.algorithmType(segment) == "SEMIAUTOMATIC"
+    assert kinds(study)[-1] == ("case-001", "resumed")
+
+
+# The Segment Editor, a stand-in here
+
+
+def test_on_the_stand_in_the_segment_editor_gets_the_case_its_own_node_and_four_effects(start, study):
+    panel, work = start(study)
+    ui = panel.ui
+    click(ui.reviewNextButton)
+    assert ui.reviewEditorWidget.layout().count() == 0  # made when it is needed
+    click(ui.reviewEditButton)
+    editor = ui.reviewEditorWidget.layout().itemAt(0).widget()
+    told = editor.told
+    assert told["effectNameOrder"] == ["Paint", "Erase", "Threshold", "Islands"]
+    assert told["unorderedEffectsVisible"] is False
+    assert told["undoEnabled"] is True
+    assert told["maximumNumberOfUndoStates"] == 10
+    assert told["mrmlSegmentEditorNode"].GetSingletonTag() == "StrokeSegReview"
+    assert told["segmentationNode"] is work.work.nodes.segmentation
+    assert told["sourceVolumeNode"] is work.work.nodes.reference
+    assert (told["currentSegmentID"], told["activeEffect"]) == ("StrokeSeg_1", "Paint")
+    assert told["keyboardShortcuts"]
+    assert told["viewObservations"]
+    click(ui.reviewNextButton)
+    assert told["segmentationNode"] is work.work.nodes.segmentation
+    panel.widget.exit()
+    assert told["activeEffect"] is None
+    assert not told["keyboardShortcuts"]
+    assert not told["viewObservations"]
+    panel.widget.enter()
+    slicer.mrmlScene.Clear(0)
+    assert told["segmentationNode"] is None
+
+
+# Speed
+
+
+def test_on_the_stand_in_the_next_case_of_a_prepared_list_opens_in_under_a_second(start, tmp_path):
+    """Heads of 512 x 512 x 24 voxels: 6.3 million, two images a case."""
+    side, count = 512, 24
+    grid = Volume(np.zeros((count, side, side), np.uint8), (0.45, 0.45, 5.0), (-115.0, -115.0, 0.0))
+    noise = np.random.default_rng(1).integers(0, 80, grid.array.shape, np.int16)
+    labels = grid.array.copy()
+    labels[8:12, 200:240, 300:340] = 1
+    cases = []
+    for number in (1, 2, 3):
+        paths = {role: tmp_path / "images" / f"{role}-{number}.mha" for role in ("dwi", "adc")}
+        (tmp_path / "images").mkdir(exist_ok=True)
+        for path in paths.values():
+            write_image(grid.with_array(noise), path)
+        cases.append(Case(f"case-{number}", f"p-{number}", paths))
+        write_big_result(tmp_path / "results" / f"case-{number}", grid.with_array(labels))
+    study = review.create_study(tmp_path / "study", cases, tmp_path / "results")
+    panel, work = start(study)
+    click(panel.ui.reviewNextButton)
+    for _next in range(2):
+        waitUntil(lambda: not work._reading.active, lambda: "the files of the next case are not read", 60)
+        started = time.perf_counter()
+        panel.ui.reviewNextButton.click()
+        seconds = time.perf_counter() - started
+        print(f"next case: {seconds:.2f} s")
+        assert seconds < 1.0
+    assert work.work.caseId == "case-3"
+
+
+def write_big_result(folder, labels):
+    import json
+
+    from StrokeSegLib.measure import measure_lesions
+    from StrokeSegLib.report.measurements import ModelRecord, RunRecord, build_measurements
+
+    folder.mkdir(parents=True)
+    write_image(labels, folder / "lesion.nii.gz")
+    content = build_measurements(
+        ModelRecord("mri", "0.1.0", "0" * 64, "mri", {1: "ischemic lesion"}), {}, measure_lesions(labels),
+        RunRecord("cpu", "openvino", {}, ()),
+    )  # fmt: skip
+    (folder / "measurements.json").write_text(json.dumps(content), encoding="utf-8")
