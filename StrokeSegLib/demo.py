@@ -11,7 +11,6 @@ from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.io import write_image
 from StrokeSegLib.metrics import dice
 from StrokeSegLib.result_folder import check_target
-from StrokeSegLib.segmentation import segment
 from StrokeSegLib.synth.diffusion import SyntheticCase, make_case
 from StrokeSegLib.synth.mri_ranges import DIFFUSION
 from StrokeSegLib.synth.procedural import procedural_head
@@ -54,6 +53,8 @@ def run_demo(out: Path, progress: Progress) -> list[str]:
     Raises:
         InputError: ``out`` cannot be written.
     """
+    from StrokeSegLib.segmentation import segment  # the head alone is made without the packages that this needs
+
     check_target(out, force=True)
     progress("make", 0, 1)
     case = demo_case()

@@ -5,13 +5,18 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.inference.gpu import may_have_gpu
+from StrokeSegLib.inference.openvino_backend import OpenVinoBackend
+from StrokeSegLib.inference.torch_backend import TorchBackend
 from StrokeSegLib.models import ModelCard, ModelNetwork, check_weights
+
+__all__ = ["Backend", "Choice", "OpenVinoBackend", "TorchBackend", "choose", "load_backend", "load_backends"]
 
 
 class Backend(Protocol):
@@ -65,6 +70,8 @@ def choose(backend: str, device: str) -> Choice:
 
 def _torch_device(device: str) -> str | None:
     """The GPU meant by ``auto``, ``cuda``, ``cuda:N`` or ``mps``, None when it is not there."""
+    if device == "auto" and not may_have_gpu():
+        return None
     import torch
 
     if device in ("auto", "cuda") and torch.cuda.is_available():
@@ -76,17 +83,35 @@ def _torch_device(device: str) -> str | None:
     return None
 
 
+def fallback(choice: Choice, backend: str, device: str) -> Choice | None:
+    """What to take where ``choice`` turned out not to work; None where the user's words leave nothing else.
+
+    Args:
+        choice: What ``choose`` made of the words.
+        backend, device: The user's words.
+    """
+    has_torch, has_openvino = (importlib.util.find_spec(name) is not None for name in ("torch", "openvino"))
+    if choice.device != "cpu":
+        if device != "auto":
+            return None
+        return Choice("openvino" if backend == "auto" and has_openvino else "torch", "cpu")
+    return Choice("torch", "cpu") if backend == "auto" and choice.backend == "openvino" and has_torch else None
+
+
 def load_backend(card: ModelCard, choice: Choice) -> Backend:
     """Checks the weights' hash and loads the model's first network.
 
     Raises:
         InputError: The weights are not the ones that the card names.
     """
-    return _load(card, card.networks[0], choice)
+    return _load(card, card.networks[0], choice, None)
 
 
-def load_backends(card: ModelCard, choice: Choice) -> dict[str, Backend]:
+def load_backends(card: ModelCard, choice: Choice, cache: Path | None = None) -> dict[str, Backend]:
     """Checks and loads all networks of a model, by name; names that share their files share the network.
+
+    Args:
+        cache: Folder for compiled networks; None compiles anew.
 
     Raises:
         InputError: The weights are not the ones that the card names.
@@ -96,65 +121,13 @@ def load_backends(card: ModelCard, choice: Choice) -> dict[str, Backend]:
     for network in card.networks:
         files = (network.graph, network.weights)
         if files not in by_files:
-            by_files[files] = _load(card, network, choice)
+            by_files[files] = _load(card, network, choice, cache)
         result[network.name] = by_files[files]
     return result
 
 
-def _load(card: ModelCard, network: ModelNetwork, choice: Choice) -> Backend:
+def _load(card: ModelCard, network: ModelNetwork, choice: Choice, cache: Path | None) -> Backend:
     check_weights(network)
     if choice.backend == "openvino":
-        return OpenVinoBackend(card, network)
-    return TorchBackend(card, choice.device, network)
-
-
-class OpenVinoBackend:
-    """graph.onnx with its external data in weights.safetensors, compiled for this CPU; no torch, no network access."""
-
-    name = "openvino"
-    device = "cpu"
-
-    def __init__(self, card: ModelCard, network: ModelNetwork | None = None) -> None:
-        import openvino as ov
-
-        network = network or card.networks[0]
-
-        core = ov.Core()
-        # fp32 arithmetic: half precision is used only where agreement has been measured.
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        self._compiled: Any = core.compile_model(core.read_model(str(network.graph)), "CPU", settings)
-
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See ``Backend``."""
-        result: NDArray[np.float32] = np.array(self._compiled(batch)[0])
-        return result
-
-
-class TorchBackend:
-    """The network's own class with the weights of weights.safetensors, fp32, on any torch device."""
-
-    name = "torch"
-
-    def __init__(self, card: ModelCard, device: str, network: ModelNetwork | None = None) -> None:
-        import torch
-        from safetensors.torch import load_file
-
-        from StrokeSegLib.networks import build_network
-
-        self.device = device
-        network = network or card.networks[0]
-        net = build_network(card.network, card.settings)
-        state = {key: value.float() for key, value in load_file(network.weights).items()}
-        missing, unexpected = net.load_state_dict(state, strict=False)
-        # BatchNorm counts batches while it trains; that counter is of no use here and not stored.
-        if unexpected or [key for key in missing if not key.endswith("num_batches_tracked")]:
-            raise InputError(f"{network.weights} does not fit network {card.network}; install the model again")
-        self._net = net.eval().to(device)
-        self._torch = torch
-
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See ``Backend``."""
-        with self._torch.inference_mode():
-            logits = self._net(self._torch.from_numpy(batch).to(self.device))
-        result: NDArray[np.float32] = logits.float().cpu().numpy()
-        return result
+        return OpenVinoBackend(card, network, cache)
+    return TorchBackend(card, choice.device, network, cache)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.backends import Backend
-from StrokeSegLib.inference.planes import Projected, members_by_plane, run_planes
+from StrokeSegLib.inference.network import NetworkRun, run_networks
 from StrokeSegLib.inference.projections import Classification
-from StrokeSegLib.inference.running import Counter, Members, Progress
-from StrokeSegLib.inference.settings import InferenceSettings, inference_settings
-from StrokeSegLib.inference.slices import MARGIN_VOXELS, fitting_neighbors, run_slices, slice_box
-from StrokeSegLib.inference.volumes import run_windows
+from StrokeSegLib.inference.restore import restore as restore_array
+from StrokeSegLib.inference.restore import restore_mask
+from StrokeSegLib.inference.running import Progress
+from StrokeSegLib.inference.settings import inference_settings
+from StrokeSegLib.inference.slices import MARGIN_VOXELS
 from StrokeSegLib.models import ModelCard
 from StrokeSegLib.postprocess import HEMORRHAGE
-from StrokeSegLib.preprocess.geometry import Grid, grid_of, resample
+from StrokeSegLib.preprocess.geometry import Grid
 from StrokeSegLib.systems import System
 from StrokeSegLib.systems.base import Prepared, prepare_inputs
 from StrokeSegLib.volume import Volume
@@ -37,6 +37,7 @@ class Prediction:
         brain: Boolean mask on the first input's grid.
         notes, warnings: From the preparation.
         seconds: By stage.
+        run: How the networks ran.
         labels: The label map where the system makes it itself (three planes); None where thresholds make it.
         classification: Of the case, where the system has a classifier.
     """
@@ -46,6 +47,7 @@ class Prediction:
     notes: dict[str, str]
     warnings: tuple[str, ...]
     seconds: dict[str, float]
+    run: NetworkRun
     labels: Volume | None = None
     classification: Classification | None = None
 
@@ -85,41 +87,27 @@ def predict(
     seconds["preprocess"] = time.perf_counter() - started
 
     started = time.perf_counter()
-    projected: Projected | None = None
-    if system.way == "projections":
-        prepared = _cropped_planes(prepared, system.size_divisor) if settings.crop_to_brain else prepared
-        projected = _run_planes(prepared, card, system, settings, backends, progress)
-        working = projected.probability
-    elif system.way == "windows":
-        _repeat(card, system, prepared.channels.shape[0])
+    if system.way == "windows":
         prepared = cropped(prepared, 2)
-        working = run_windows(
-            prepared.channels,
-            prepared.brain,
-            Members(tuple(backends.values()), card.temperature, system.activation, settings.mirror),
-            settings.window,
-            settings.overlap,
-            settings.blend,
-            len(system.labels),
-            progress,
-        )
-    else:
-        working = _run_slices(prepared, card, system, settings, backends, progress)
+    elif system.way == "projections" and settings.crop_to_brain:
+        prepared = _cropped_planes(prepared, system.size_divisor)
+    working, projected, run = run_networks(prepared, card, system, settings, backends, progress)
     seconds["network"] = time.perf_counter() - started
 
     started = time.perf_counter()
     progress("restore", 0, 1)
     on_grid = {value: restore(working[index], prepared, reference) for index, value in enumerate(system.labels)}
-    brain = restore(prepared.brain.astype(np.float32), prepared, reference)
+    brain = restore_mask(prepared.brain, prepared.grid, reference)
     labels = None if projected is None else _restored_labels(projected.labels, prepared, reference)
     progress("restore", 1, 1)
     seconds["restore"] = time.perf_counter() - started
     return Prediction(
         on_grid,
-        brain.with_array(brain.array > 0.5),
+        brain,
         dict(prepared.notes),
         (*prepared.warnings, *(projected.warnings if projected else ())),
         seconds,
+        run,
         labels,
         projected.classification if projected else None,
     )
@@ -127,8 +115,7 @@ def predict(
 
 def restore(array: NDArray[np.float32], prepared: Prepared, reference: Volume) -> Volume:
     """An array on the working grid, linear, on the reference's grid."""
-    grid = prepared.grid
-    return resample(Volume(array, grid.spacing_mm, grid.origin, grid.direction), grid_of(reference))
+    return restore_array(array, prepared.grid, reference)
 
 
 def cropped(prepared: Prepared, margin: int) -> Prepared:
@@ -160,67 +147,9 @@ def _cropped_planes(prepared: Prepared, divisor: int) -> Prepared:
     return dataclasses.replace(small, isotropic=cropped(prepared.isotropic, margin))
 
 
-def _run_slices(
-    prepared: Prepared,
-    card: ModelCard,
-    system: System,
-    settings: InferenceSettings,
-    backends: Mapping[str, Backend],
-    progress: Progress,
-) -> NDArray[np.float32]:
-    channels = prepared.channels.shape[0]
-    neighbors = fitting_neighbors(settings.neighbors, system.neighbors, channels, card.settings.get("in_channels"))
-    repeat = _repeat(card, system, channels * (2 * neighbors + 1))
-    box = slice_box(prepared.brain, system.size_divisor, crop=settings.crop_to_brain)
-    members = Members(tuple(backends.values()), card.temperature, system.activation, settings.mirror)
-    counter = Counter(progress, box[0].stop - box[0].start)
-    return run_slices(prepared.channels, prepared.brain, members, box, neighbors, repeat, len(system.labels), counter)
-
-
-def _run_planes(
-    prepared: Prepared,
-    card: ModelCard,
-    system: System,
-    settings: InferenceSettings,
-    backends: Mapping[str, Backend],
-    progress: Progress,
-) -> Projected:
-    members = {
-        plane: Members([backends[name] for name in names], card.temperature, system.activation, settings.mirror)
-        for plane, names in members_by_plane(list(backends)).items()
-    }
-    if "axial" not in members:
-        raise InputError(f"model {card.id} has no axial network, got {', '.join(backends)}; install the model again")
-    return run_planes(
-        prepared,
-        members,
-        system.size_divisor,
-        _repeat(card, system, prepared.channels.shape[0]),
-        settings.projections,
-        progress,
-        crop=settings.crop_to_brain,
-    )
-
-
-def _repeat(card: ModelCard, system: System, planes: int) -> int:
-    """How often a lone plane is given to a network that takes several (red, green, blue).
-
-    Raises:
-        InputError: The network takes another number of planes than the settings give.
-    """
-    takes = int(card.settings.get("in_channels", planes))
-    if planes not in (1, takes) or (system.way == "windows" and planes != takes):
-        raise InputError(
-            f"model {card.id}: its network takes {takes} planes, its prepare_settings and inference_settings give "
-            f"{planes}; repair model.json"
-        )
-    return takes // planes
-
-
 def _restored_labels(labels: NDArray[np.uint8], prepared: Prepared, reference: Volume) -> Volume:
     """A label map on the reference's grid: each label linear, above a half; hemorrhage where two meet."""
     result = np.zeros(reference.array.shape, np.uint8)
     for value in sorted({int(v) for v in np.unique(labels)} - {0}, key=lambda v: v == HEMORRHAGE):
-        part = restore((labels == value).astype(np.float32), prepared, reference).array
-        result[part > 0.5] = value
+        result[restore_mask(labels == value, prepared.grid, reference).array] = value
     return reference.with_array(result)

@@ -171,22 +171,22 @@ def choose_members(scores: Sequence[float], count: int) -> tuple[int, ...]:
     return tuple(order[:count])
 
 
-def mean_probability(members: Iterable[NDArray[Any]]) -> NDArray[np.float32]:
+def mean_probability(members: Iterable[Any]) -> Any:
     """The mean of the members' probabilities; they may come one by one, so that only one is in memory.
+
+    Args:
+        members: float32 arrays of NumPy or tensors, all of one shape.
 
     Raises:
         InputError: No member, different shapes.
     """
-    total: NDArray[np.float32] | None = None
+    total: Any = None
     count = 0
     for p in members:
-        if total is None:
-            total = np.zeros(p.shape, dtype=np.float32)
-        if p.shape != total.shape:
+        if total is not None and p.shape != total.shape:
             raise InputError(f"the members' probabilities must be on one grid, got {total.shape} and {p.shape}")
-        total += p
+        total = p if total is None else total + p
         count += 1
     if total is None:
         raise InputError("an ensemble needs at least one member, got none")
-    total /= np.float32(count)
-    return total
+    return total if count == 1 else total / count

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from StrokeSegLib.inference.arrays import Arrays, HostArrays, probabilities
 from StrokeSegLib.inference.backends import Backend
+from StrokeSegLib.inference.ladder import FULL, Rung
 from StrokeSegLib.inference.projections import mean_probability
 from StrokeSegLib.systems.base import Activation
+
+__all__ = ["Counter", "Members", "Progress", "probabilities"]
 
 #: Called with (stage, done, total) as the work goes on.
 Progress = Callable[[str, int, int], None]
@@ -25,46 +29,44 @@ class Members:
         temperature: The logits are divided by it.
         activation: See ``systems.base``.
         mirror: Whether the image and its two mirror images within the slice are averaged (test-time augmentation).
+        rung: How to save memory, see ``ladder``.
     """
 
     backends: Sequence[Backend]
     temperature: float
     activation: Activation
     mirror: bool = False
+    rung: Rung = FULL
 
     @property
     def on_cpu(self) -> bool:
         """Whether they run on the CPU, where larger batches gain nothing."""
         return self.backends[0].device == "cpu"
 
-    def probability(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probability of each label: ``(B, C, ..., H, W) -> (B, labels, ..., H, W)``."""
+    @property
+    def arrays(self) -> Arrays:
+        """Where windows are cut and blended: the network's own device, unless that is the CPU or has no room."""
+        own: Arrays | None = getattr(self.backends[0], "arrays", None)
+        return HostArrays() if own is None or self.rung.stitch_on_cpu else own
+
+    def probability(self, batch: Any) -> Any:
+        """Probability of each label: ``(B, C, ..., H, W) -> (B, labels, ..., H, W)``, arrays of ``arrays``."""
         if not self.mirror:
             return self._as_it_is(batch)
-        mirrored = (np.flip(self._as_it_is(np.ascontiguousarray(np.flip(batch, axis))), axis) for axis in (-1, -2))
+        flip = self.arrays.flip
+        mirrored = (flip(self._as_it_is(flip(batch, axis)), axis) for axis in (-1, -2))
         return mean_probability([self._as_it_is(batch), *mirrored])
 
-    def _as_it_is(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _as_it_is(self, batch: Any) -> Any:
+        arrays = self.arrays
         return mean_probability(
-            probabilities(backend.run(batch), self.temperature, self.activation) for backend in self.backends
+            arrays.probabilities(_logits(backend, batch), self.temperature, self.activation)
+            for backend in self.backends
         )
 
 
-def probabilities(logits: NDArray[np.float32], temperature: float, activation: Activation) -> NDArray[np.float32]:
-    """Probability of each label from logits; of a softmax, the background's plane is dropped.
-
-    Shape: ``(B, 1 + labels, ...)`` for softmax, ``(B, labels, ...)`` for sigmoid ``-> (B, labels, ...)``.
-    """
-    cooled = logits / np.float32(temperature)
-    result: NDArray[np.float32]
-    if activation == "sigmoid":
-        # exp of minus the magnitude never overflows.
-        e = np.exp(-np.abs(cooled))
-        result = np.where(cooled >= 0, 1, e) / (1 + e)
-        return result
-    e = np.exp(cooled - cooled.max(axis=1, keepdims=True))
-    result = (e / e.sum(axis=1, keepdims=True))[:, 1:]
-    return result
+def _logits(backend: Any, batch: Any) -> Any:
+    return backend.run(batch) if isinstance(batch, np.ndarray) else backend.run_on_device(batch)
 
 
 class Counter:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.inference.precision import permitted_precisions
 from StrokeSegLib.systems.base import System
 from StrokeSegLib.systems.dpn92_constants import PAPER, DPN92Constants
 
@@ -28,6 +29,7 @@ class InferenceSettings:
         blend: How windows that overlap are weighted.
         mirror: Whether each slice or window is averaged with its two mirror images; three times the work.
         projections: The constants of fusion and classifier of the three planes.
+        precision: In which arithmetic the network may run, see ``precision``.
     """
 
     neighbors: int | None
@@ -37,6 +39,7 @@ class InferenceSettings:
     blend: Blend
     mirror: bool
     projections: DPN92Constants
+    precision: tuple[str, ...]
 
 
 def inference_settings(system: System, of_card: Mapping[str, Any]) -> InferenceSettings:
@@ -67,6 +70,7 @@ def inference_settings(system: System, of_card: Mapping[str, Any]) -> InferenceS
         blend,
         bool(of_card.get("mirror", False)),
         _constants(of_card.get("projections", {})),
+        permitted_precisions(of_card),
     )
 
 

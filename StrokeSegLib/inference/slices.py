@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.running import Counter, Members
-from StrokeSegLib.inference.windows import batches, brain_box, slice_stack
+from StrokeSegLib.inference.windows import batches, brain_box
 
 #: Slices that go through the network at once: enough to keep a CPU busy, little memory.
 SLICES_PER_BATCH = 8
@@ -67,17 +67,28 @@ def run_slices(
         labels: How many.
         counter: Advanced by slices.
     """
-    result = np.zeros((labels, *brain.shape), np.float32)
     slices, rows, columns = box
     planes = range(slices.start, slices.stop)
-    inside, cut = _overlap((rows, columns), brain.shape[1:])
-    for batch in batches(len(planes), SLICES_PER_BATCH):
-        stack = np.stack([_patch(channels, planes[n], neighbors, rows, columns) for n in batch])
-        p = members.probability(np.repeat(stack, repeat, axis=1) if repeat > 1 else stack)  # (B, labels, H, W)
-        for n, of_slice in zip(batch, p, strict=True):
-            result[:, planes[n], inside[0], inside[1]] = of_slice[:, cut[0], cut[1]]
+    first = max(0, planes[0] - neighbors)
+    arrays = members.arrays
+    # The slices of the box and their neighbors, (C, K', H, W), where the network is.
+    seen = arrays.put(_cut(channels[:, first : planes[-1] + neighbors + 1], rows, columns))
+    last = seen.shape[1] - 1
+    found = arrays.zeros((len(planes), labels, *seen.shape[2:]))
+    for batch in batches(len(planes), 1 if members.rung.one_at_a_time else SLICES_PER_BATCH):
+        stacks = []
+        for n in batch:
+            near = [min(max(planes[n] + step - first, 0), last) for step in range(-neighbors, neighbors + 1)]
+            stack = seen[:, near].reshape(-1, *seen.shape[2:])  # the slices of one channel together
+            repeated = [plane for plane in range(stack.shape[0]) for _ in range(repeat)]
+            stacks.append(stack if repeat == 1 else stack[repeated])
+        found[batch.start : batch.stop] = members.probability(arrays.stack(stacks))  # (B, labels, H, W)
         counter.advance(len(batch))
-    return result * near_brain(brain)
+    result = np.zeros((labels, *brain.shape), np.float32)
+    inside, cut = _overlap((rows, columns), brain.shape[1:])
+    kept = np.moveaxis(arrays.take(found), 1, 0)[:, :, cut[0], cut[1]]
+    result[:, slices, inside[0], inside[1]] = kept * near_brain(brain)[slices, inside[0], inside[1]]
+    return result
 
 
 def near_brain(brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -86,14 +97,14 @@ def near_brain(brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return near
 
 
-def _patch(channels: NDArray[np.float32], k: int, neighbors: int, rows: slice, columns: slice) -> NDArray[np.float32]:
-    """A slice and its neighbors cut to the box; beyond the volume lies background (each plane's minimum)."""
-    stack = slice_stack(channels, k, neighbors)
-    inside, cut = _overlap((rows, columns), stack.shape[1:])
-    patch = np.empty((stack.shape[0], rows.stop - rows.start, columns.stop - columns.start), np.float32)
-    patch[:] = stack.reshape(stack.shape[0], -1).min(axis=1)[:, None, None]
-    patch[:, cut[0], cut[1]] = stack[:, inside[0], inside[1]]
-    return patch
+def _cut(channels: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.float32]:
+    """``(C, K, J, I)`` cut to the box in the plane; beyond the volume lies background (each slice's minimum)."""
+    inside, cut = _overlap((rows, columns), channels.shape[2:])
+    result = np.empty((*channels.shape[:2], rows.stop - rows.start, columns.stop - columns.start), np.float32)
+    if cut[0].stop - cut[0].start < result.shape[2] or cut[1].stop - cut[1].start < result.shape[3]:
+        result[:] = channels.min(axis=(2, 3), keepdims=True)
+    result[:, :, cut[0], cut[1]] = channels[:, :, inside[0], inside[1]]
+    return result
 
 
 def _overlap(box: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

@@ -54,26 +54,27 @@ def run_windows(
     if box is None:
         raise InputError("no brain found in the images; needed a scan that shows the brain; check the inputs and roles")
     inside = brain[box]
-    starts = [start for start in window_starts(inside.shape, window, overlap) if inside[_window(start, window)].any()]
-    weights = window_weights(window, blend)
-    total = np.zeros((labels, *inside.shape), np.float32)
-    weight = np.zeros(inside.shape, np.float32)
-    counter = Counter(progress, len(starts))
-    for batch in batches(len(starts), 1 if members.on_cpu else WINDOWS_PER_BATCH):
-        patches = np.zeros((len(batch), channels.shape[0], *window), np.float32)
-        for patch, n in zip(patches, batch, strict=True):
-            seen = channels[:, *box][:, *_window(starts[n], window)]
-            patch[:, *[slice(size) for size in seen.shape[1:]]] = seen
+    windows = [_window(start, window) for start in window_starts(inside.shape, window, overlap)]
+    windows = [where for where in windows if inside[where].any()]
+    arrays = members.arrays
+    seen = arrays.put(_at_least(channels[:, *box], window))
+    weights = arrays.put(window_weights(window, blend))
+    total = arrays.zeros((labels, *seen.shape[1:]))
+    weight = arrays.zeros(seen.shape[1:])
+    counter = Counter(progress, len(windows))
+    at_once = 1 if members.on_cpu or members.rung.one_at_a_time else WINDOWS_PER_BATCH
+    for batch in batches(len(windows), at_once):
+        patches = arrays.stack([seen[:, *windows[n]] for n in batch])
         for n, p in zip(batch, members.probability(patches), strict=True):
-            where = _window(starts[n], window)
-            own = tuple(slice(size) for size in weight[where].shape)
-            total[:, *where] += p[:, *own] * weights[own]
-            weight[where] += weights[own]
+            total[:, *windows[n]] += p * weights
+            weight[windows[n]] += weights
         counter.advance(len(batch))
-    total /= np.maximum(weight, np.float32(LEAST_WEIGHT / 2))
+    total /= weight.clip(LEAST_WEIGHT / 2)
+    blended = arrays.take(total)[:, *[slice(size) for size in inside.shape]]
+    blended *= near_brain(brain)[box]
     result = np.zeros((labels, *brain.shape), np.float32)
-    result[:, *box] = total
-    return result * near_brain(brain)
+    result[:, *box] = blended
+    return result
 
 
 def window_weights(window: Sequence[int], blend: Blend) -> NDArray[np.float32]:
@@ -86,6 +87,12 @@ def window_weights(window: Sequence[int], blend: Blend) -> NDArray[np.float32]:
         axes.append(np.exp(-(away**2) / 2))
     product = math.prod(np.ix_(*axes), start=np.ones(1))
     return np.asarray(np.maximum(product / product.max(), LEAST_WEIGHT), np.float32)
+
+
+def _at_least(channels: NDArray[np.float32], window: Sequence[int]) -> NDArray[np.float32]:
+    """Channels padded with 0 behind their end where they are smaller than the window."""
+    short = [(0, max(0, w - n)) for w, n in zip(window, channels.shape[1:], strict=True)]
+    return np.pad(channels, [(0, 0), *short]) if any(after for _, after in short) else channels
 
 
 def _window(start: Sequence[int], window: Sequence[int]) -> tuple[slice, ...]:
