@@ -27,9 +27,15 @@ from StrokeSegLib.uncertainty import LesionModel
 from StrokeSegLib.volume import Volume
 
 #: Candidates; the mean Dice over the cases decides.
-THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-#: No larger ones: a ball of 3.4 mm is 0.02 mL, and radiologists read emboli of that size.
-SMALLEST_ML = (0.0, 0.005, 0.01, 0.02)
+THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+#: By system. On diffusion MRI radiologists read emboli of 3.4 mm, which is 0.02 mL; CT shows nothing of that size (0.1 mL
+#: and less is dropped in studies of hemorrhage), and perfusion maps are read from 1 mL.
+SMALLEST_ML = {
+    "mri": (0.0, 0.005, 0.01, 0.02),
+    "noncontrast-ct": (0.0, 0.02, 0.05, 0.1, 0.3),
+    "three-projection": (0.0, 0.02, 0.05, 0.1),
+    "ct-perfusion": (0.0, 0.05, 0.1, 0.3, 1.0),
+}
 #: Seeds of the held-out heads start here; training counts from far below.
 HELD_OUT_SEED = 9_000_000
 #: Brain voxels of a case that the temperature is fitted to.
@@ -204,7 +210,7 @@ def best_thresholds(
         Thresholds by label, the smallest lesion in mL, and their mean Dice.
     """
     best: tuple[float, float, tuple[float, ...]] = (-1.0, 0.0, ())
-    for smallest in SMALLEST_ML:
+    for smallest in SMALLEST_ML[system.name]:
         scores = np.array(
             [[_mean_dice(maps, truths, value, t, smallest) for t in THRESHOLDS] for value in system.labels]
         )  # (labels, thresholds)
