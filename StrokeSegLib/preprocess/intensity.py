@@ -25,6 +25,9 @@ CT_AIR_HU, CT_AIR_FRACTION = -500.0, 0.2
 #: A skull-stripped CT with zeros around it: so much of it lies at the values of brain, fluid and blood, HU. The rest is
 #: what the stripping left of bone and scalp.
 CT_BRAIN_HU, CT_BRAIN_FRACTION = (-20.0, 120.0), 0.85
+#: A CT that was saved through a display window: the ends of such windows, HU, the least part of the image at each, and the
+#: least part of what is not air that lies between them.
+WINDOW_HU, WINDOW_END_FRACTIONS, WINDOW_TISSUE_FRACTION = (-200.0, 400.0), (0.1, 0.01), 0.4
 #: A CT that is cut to the head: some air (sinuses, corners), and soft tissue in a good part, 0 to 100 HU.
 CUT_CT_AIR_FRACTION, CUT_CT_TISSUE_FRACTION = 0.005, 0.25
 
@@ -108,11 +111,27 @@ def _looks_like_stripped_ct(array: NDArray[Any]) -> bool:
     return mostly and 15 < float(np.median(brain)) < 60
 
 
+def _looks_like_windowed_ct(array: NDArray[Any]) -> bool:
+    """True where a CT was saved through a display window: air and bone lie at its two ends, brain between."""
+    sample = _sample(array)
+    low, high = float(sample.min()), float(sample.max())
+    if not WINDOW_HU[0] <= low < 15 or not 60 < high <= WINDOW_HU[1]:
+        return False
+    ends = min((sample == low).mean() / WINDOW_END_FRACTIONS[0], (sample == high).mean() / WINDOW_END_FRACTIONS[1])
+    between = sample[(sample > low) & (sample < high)]
+    mostly = between.size > WINDOW_TISSUE_FRACTION * max(1, int((sample > low).sum()))
+    return bool(ends >= 1 and mostly and 15 < float(np.median(between)) < 60)
+
+
 def _looks_like_cut_ct(array: NDArray[Any]) -> bool:
     """True where there is hardly air around the head, but some, and soft tissue's values are common."""
     sample = _sample(array)
     air, tissue = (sample < CT_AIR_HU).mean(), ((sample > 0) & (sample < 100)).mean()
     return bool(air > CUT_CT_AIR_FRACTION and tissue > CUT_CT_TISSUE_FRACTION)
+
+
+#: How a CT may look that has no fifth of air: told from MRI only where somebody says that it is CT.
+_OTHER_CT = (_looks_like_stripped_ct, _looks_like_windowed_ct, _looks_like_cut_ct)
 
 
 def _sample(array: NDArray[Any]) -> NDArray[Any]:
@@ -130,7 +149,7 @@ def check_modality(array: NDArray[Any], modality: str | None, role: str) -> None
     if modality in ("CT", "MR"):
         is_ct, why = modality == "CT", f"its DICOM modality is {modality}"
     else:
-        is_ct = looks_like_ct(array) or (wants_ct and (_looks_like_stripped_ct(array) or _looks_like_cut_ct(array)))
+        is_ct = looks_like_ct(array) or (wants_ct and any(looks(array) for looks in _OTHER_CT))
         why = "values near -1000 are air in Hounsfield units" if is_ct else "it has no air near -1000 HU"
     if is_ct and not wants_ct:
         raise InputError(f"{role} looks like CT ({why}); needed an MRI; give the {role} image, or choose a CT model")

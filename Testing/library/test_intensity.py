@@ -137,6 +137,11 @@ def test_a_skull_stripped_ct_with_a_rest_of_bone_is_ct() -> None:
     check_modality(stripped, None, "ct")
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0, 80.0), (-10.0, 90.0), (-65.0, 185.0)])
+def test_a_ct_that_was_saved_through_a_window_is_ct(low: float, high: float) -> None:
+    check_modality(np.clip(ct_phantom(), low, high), None, "ct")
+
+
 def test_a_ct_that_is_cut_to_the_head_is_ct() -> None:
     cut = np.full((20, 40, 40), 30.0, np.float32)
     cut[:, :4] = 900.0  # bone

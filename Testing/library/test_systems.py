@@ -201,3 +201,17 @@ def test_inputs_follow_the_mode() -> None:
 def test_what_a_mode_lacks_is_said(mode: str) -> None:
     with pytest.raises(InputError, match="mode"):
         SYSTEMS["mri"].prepare({}, mode=mode)
+
+
+@pytest.mark.parametrize("off_hu", [-12.0, 20.0])
+def test_a_scanner_that_is_off_by_some_hu_looks_like_the_others(off_hu: float) -> None:
+    ct, _, _ = ct_head((1.5, 1.5, 4.0), noise_hu=2.0)
+    settings = {"tissue_hu": 31.0, "windows_hu": [[15, 55]], "in_plane_mm": None, "min_slice_mm": 0}
+    right, wrong = (
+        SYSTEMS["three-projection"].prepare({"ct": volume}, **settings)
+        for volume in (ct, ct.with_array(ct.array + np.float32(off_hu)))
+    )
+    inside = right.brain & wrong.brain
+    assert inside.sum() > 0.9 * right.brain.sum()
+    assert np.abs(right.channels[0] - wrong.channels[0])[inside].max() < 0.02  # 0.8 HU
+    assert np.median(right.channels[0][inside]) == pytest.approx((31 - 15) / 40, abs=0.02)

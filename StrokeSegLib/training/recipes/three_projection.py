@@ -26,6 +26,8 @@ from StrokeSegLib.training.schedules import exponential
 from StrokeSegLib.training.source import Cases, Draw
 
 NETWORK = "dpn92-unet"
+#: Median of the bundled model's tissue: between white and gray matter.
+MEDIAN_HU = 31.0
 #: HU windows of the bundled model's channels: brain, early ischemia, blood.
 WINDOWS_HU = [[0.0, 80.0], [15.0, 55.0], [-20.0, 180.0]]
 #: Grid of the published coronal and sagittal networks.
@@ -153,6 +155,7 @@ def bundled(preset: BundledThreeProjection) -> Recipe:
         return *contiguous((rescaled(rng, x, 0.05, 0.02), y)), case.case_id
 
     grid = {"in_plane_mm": preset.spacing_mm, "min_slice_mm": preset.spacing_mm, "plane_spacing_mm": preset.spacing_mm}
+    grid["tissue_hu"] = MEDIAN_HU
     return modern_recipe(
         preset,
         NETWORK,
