@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo-output
+# Processes that test; each takes one core and up to 2 GB of memory.
+JOBS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint bench clean
@@ -10,7 +12,7 @@ demo: $(VENV)/plain.stamp          ## a generated head with a stroke: found, mea
 	$(BIN)/strokeseg demo --out "$(OUT)"
 
 test: $(VENV)/test.stamp           ## all tests; fails when none ran
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --durations 20
 
 lint: $(VENV)/test.stamp           ## style, types, import rules
 	$(BIN)/ruff check .

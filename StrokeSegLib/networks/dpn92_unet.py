@@ -129,6 +129,32 @@ class DPN92Encoder(nn.Module):
         return features
 
 
+class ConcurrentSqueezeExcite2d(nn.Module):
+    """Concurrent spatial and channel squeeze and excitation (scSE): ``(B, C, H, W)`` to the same shape.
+
+    The features weighted channel by channel, plus the features weighted pixel by pixel: ``x * sigmoid(W1 relu(W2 z)) +
+    x * sigmoid(w . x)``, with ``z`` the mean of each channel, and no biases, as printed.
+
+    Args:
+        channels: C, an even number.
+        reduction: C over the channels between ``W2`` and ``W1``; the authors found 2 best.
+
+    Reference: Roy, Navab, Wachinger, Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional
+    Networks, MICCAI 2018.
+    """
+
+    def __init__(self, channels: int, reduction: int = 2) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels // reduction, 1, bias=False)
+        self.excite = nn.Conv2d(channels // reduction, channels, 1, bias=False)
+        self.spatial = nn.Conv2d(channels, 1, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        of_channel = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(dim=(2, 3), keepdim=True)))))
+        of_pixel = torch.sigmoid(self.spatial(x))
+        return x * of_channel + x * of_pixel
+
+
 class DPN92UNet(nn.Module):
     """Slim U-Net on a DPN-92 encoder.
 
@@ -139,10 +165,16 @@ class DPN92UNet(nn.Module):
         out_channels: Sigmoid outputs: ischemia, hemorrhage.
         width: Multiplier of every channel and group count of the encoder; 1 is the published network.
         decoder_channels: Channels of each decoder stage at any width.
+        scse: Weight each decoder stage's output by ``ConcurrentSqueezeExcite2d``; the paper tried it and left it out.
     """
 
     def __init__(
-        self, in_channels: int = 3, out_channels: int = 2, width: float = 1.0, decoder_channels: int = 16
+        self,
+        in_channels: int = 3,
+        out_channels: int = 2,
+        width: float = 1.0,
+        decoder_channels: int = 16,
+        scse: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = DPN92Encoder(in_channels, width)
@@ -151,6 +183,7 @@ class DPN92UNet(nn.Module):
             nn.Conv2d(channels, decoder_channels, 3, padding=1) for channels in self.encoder.channels
         )
         self.decoder = nn.ModuleList(ConvNormAct2d(decoder_channels, decoder_channels) for _ in self.encoder.channels)
+        self.gates = nn.ModuleList(ConcurrentSqueezeExcite2d(decoder_channels) for _ in self.decoder if scse)
         self.head = nn.Conv2d(len(self.decoder) * decoder_channels, out_channels, 1)
         self.size_divisor = SIZE_DIVISOR
 
@@ -161,14 +194,19 @@ class DPN92UNet(nn.Module):
                 f"height and width must be multiples of {SIZE_DIVISOR}, got {tuple(x.shape[-2:])}; pad to {padded}"
             )
         slim = [bottleneck(f) for bottleneck, f in zip(self.bottlenecks, self.encoder(x), strict=True)]
-        y = self.decoder[-1](slim[-1])  # d5: (B, 16, H/32, W/32)
+        y = self._stage(4, slim[-1])  # d5: (B, 16, H/32, W/32)
         column = [_upsample(y, 16)]
         for level in (3, 2, 1, 0):
-            y = self.decoder[level](_upsample(y, 2) + slim[level])
+            y = self._stage(level, _upsample(y, 2) + slim[level])
             column.append(_upsample(y, 2**level))
         logits: Tensor = self.head(torch.cat(column[::-1], dim=1))  # (B, 80, H/2, W/2) -> (B, out, H/2, W/2)
         # A 1x1 convolution and an interpolation commute: 2 channels to upsample here instead of 80.
         return _upsample(logits, 2)
+
+    def _stage(self, level: int, x: Tensor) -> Tensor:
+        """One stage of the decoder, weighted where the network has gates."""
+        y: Tensor = self.decoder[level](x)
+        return self.gates[level](y) if self.gates else y  # type: ignore[no-any-return]
 
 
 def _upsample(x: Tensor, factor: int) -> Tensor:

@@ -77,8 +77,11 @@ def out_of_fold_model(
         into = folder / f"member-{fold + 1}"
         runs.append(train(one, data, into, resume=True, device=device, progress=told, cache_dir=cache_dir))
     plain = [replace(case, split=None) for case in cases]
-    _join(runs, run, describe(plain), f"an out-of-fold ensemble: each of {count} members did without one {count}th "
-          "of the patients, on whom its weights were chosen where it was validated")  # fmt: skip
+    said = (
+        f"an out-of-fold ensemble: each of {count} members did without its own part of the patients, on whom its "
+        "weights were chosen where it was validated"
+    )
+    _join(runs, run, describe(plain), said)
     export_run(run, model, model_id=f"{preset.system}-{folder.name}", progress=progress)
     return model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 from head_phantoms import ct_cases
+from safetensors.torch import save_file
 
 from StrokeSegLib.cli import main
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.running import Members
+from StrokeSegLib.networks import dpn92_unet
 from StrokeSegLib.training.ablate import ablate, training_cases
 from StrokeSegLib.training.ablate_rows import Row, ablation_rows, choose_rows
+from StrokeSegLib.training.out_of_fold import member_count
 from StrokeSegLib.training.presets import find_preset, with_settings
 from StrokeSegLib.training.tables import NONCONTRAST_ABLATION, NONCONTRAST_OVERLAP, PROJECTIONS_DICE, THEIRS
 
@@ -93,6 +97,42 @@ def test_the_ensemble_is_as_large_as_asked_for() -> None:
     assert rows_of("three-projection", "axial_members=3")["axial"].words[0] == "axial_members=1"
 
 
+def test_rows_that_begin_with_weights_run_when_a_file_is_given_and_the_others_stay_random() -> None:
+    words = ("encoder_weights=w.pth", "steps=100")
+    preset = with_settings(find_preset("three-projection", "paper"), words)
+    rows = {key: with_settings(preset, row.words) for key, row in rows_of("three-projection", *words).items()}
+    assert {key for key, one in rows.items() if one.encoder_weights} == {"pretrained", "warm-up", "scse"}
+    assert {key: one.frozen_steps for key, one in rows.items() if one.frozen_steps} == {"warm-up": 10}
+    assert {key for key, one in rows.items() if one.scse} == {"scse"}
+    assert all(rows[key].axial_members == 1 for key in ("pretrained", "warm-up", "scse"))
+    warmed = rows_of("three-projection", *words, "frozen_steps=7")
+    assert "frozen_steps=7" in warmed["warm-up"].words
+    assert "frozen_steps=0" in warmed["pretrained"].words
+
+
+def test_a_wrong_file_of_weights_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"no weights")
+    words = [f"encoder_weights={tmp_path / 'w.safetensors'}"]
+    with pytest.raises(InputError, match="no file of weights"):
+        ablate("three-projection", ct_cases(tmp_path, [1, 2]), tmp_path / "out", words=words, folds=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_out_of_fold_ensemble_shares_no_network_with_the_other_and_has_at_most_one_member_a_patient(
+    tmp_path: Path,
+) -> None:
+    rows = rows_of("three-projection")
+    assert rows["oof"].words == rows["ensemble"].words
+    assert rows["oof"].training != rows["ensemble"].training
+    preset = with_settings(find_preset("three-projection", "paper"), rows["oof"].words)
+    cases = ct_cases(tmp_path, [1] * 4)
+    assert member_count(preset, cases) == 4
+    assert member_count(preset, [*cases, *(replace(case, patient_id=f"{case.patient_id}-b") for case in cases)]) == 6
+    assert member_count(with_settings(preset, ["axial_members=3"]), cases) == 3
+    with pytest.raises(InputError, match="at least 2 patients"):
+        member_count(preset, cases[:1])
+
+
 def test_only_the_row_that_says_so_learns_from_healthy_cases(tmp_path: Path) -> None:
     cases = ct_cases(tmp_path, [1, 0, 2])
     rows = rows_of("three-projection")
@@ -112,13 +152,14 @@ def test_unknown_rows_and_systems_without_an_ablation_are_refused(tmp_path: Path
 
 def test_rows_that_are_not_run_are_listed_with_the_reason_beside_the_papers_numbers(tmp_path: Path) -> None:
     cases = ct_cases(tmp_path, [1, 2])
-    result = ablate("three-projection", cases, tmp_path / "out", rows=["pretrained", "healthy", "oof"], folds=2)
-    assert [row["key"] for row in result["rows"]] == ["pretrained", "healthy", "oof"]
+    result = ablate("three-projection", cases, tmp_path / "out", rows=["pretrained", "healthy", "scse"], folds=2)
+    assert [row["key"] for row in result["rows"]] == ["pretrained", "healthy", "scse"]
     text = (tmp_path / "out" / "ablation.txt").read_text(encoding="utf-8")
     assert "pretrained: not run, there are no ImageNet weights" in text
+    assert text.count("give them by --set encoder_weights=FILE") == 2
     assert "+ healthy: not run, the table holds no case without a lesion" in text
     theirs = [line.split() for line in text.splitlines() if THEIRS in line]
-    assert [line[4] for line in theirs] == ["0.652", "0.615", "0.5573"]
+    assert [line[4] for line in theirs] == ["0.652", "0.615", "0.654"]
     assert "(IH + 2 IS) / 3 is 0.535" in text
 
 
@@ -157,6 +198,52 @@ def test_rows_from_ten_patients_to_the_table(tmp_path: Path) -> None:
     assert theirs[4:8] == ["90", "0.622", "±", "0.022"]
     # A second start has nothing left to do.
     again = ablate("noncontrast-ct", cases, out, progress=lambda stage, done, total: told.append(stage), **options)
+    assert set(told) == {"check"}
+    assert again == result
+
+
+@pytest.mark.slow
+def test_three_projection_rows_with_given_weights_and_out_of_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network of one block a stage: the rows are looked at, not the network."""
+    torch.set_num_threads(1)
+    monkeypatch.setattr(dpn92_unet, "STAGE_BLOCKS", (1, 1, 1, 1))
+    weights, out = tmp_path / "w.safetensors", tmp_path / "out"
+    save_file(dpn92_unet.DPN92Encoder(3, 0.0625).state_dict(), weights)
+    cases = ct_cases(tmp_path, [1, 2, 1, 2])
+    words = ["steps=2", "batch_size=2", "width=0.0625", "slice_pixels=32", "axial_members=2", "validate_every=2"]
+    words.append(f"encoder_weights={weights}")
+    options = {"rows": ["scse", "oof"], "words": words, "folds": 2, "device": "cpu"}
+    result = ablate("three-projection", cases, out, **options)
+
+    for fold in (1, 2):
+        run = json.loads((out / "trained" / "scse" / f"fold-{fold}" / "run" / "run.json").read_text(encoding="utf-8"))
+        assert (run["settings"]["scse"], run["settings"]["encoder_weights"]) == (True, str(weights))
+        assert "the encoder begins with weights that were given" in run["notes"][0]
+
+        folder = out / "trained" / "oof" / f"fold-{fold}"
+        outer = json.loads((out / "folds.json").read_text(encoding="utf-8"))["folds"]
+        first, second = json.loads((folder / "folds.json").read_text(encoding="utf-8"))["folds"]
+        assert not set(first) & set(second)
+        assert set(first) | set(second) == set(outer[2 - fold])  # all but the held-out ones
+        for member, left_out in ((1, first), (2, second)):
+            run = json.loads((folder / f"member-{member}" / "run.json").read_text(encoding="utf-8"))
+            assert (run["data"]["cases"], run["data"]["left_out_by_split"]) == (2 - len(left_out), len(left_out))
+            assert run["settings"]["seed"] == member
+            assert run["settings"]["encoder_weights"] == ""
+        card = json.loads((folder / "model" / "model.json").read_text(encoding="utf-8"))
+        assert [network["name"] for network in card["networks"]] == ["axial-1", "axial-2"]
+        assert len({network["sha256"] for network in card["networks"]}) == 2
+        assert card["training"]["checkpoint"] == "best"
+        assert card["data_source"].startswith("2 cases of 2 patients")
+
+    assert [len(row["ours"]["both_dice"]["folds"]) for row in result["rows"]] == [2, 2]
+    lines = (out / "ablation.txt").read_text(encoding="utf-8").splitlines()
+    ours = next(n for n, line in enumerate(lines) if line.startswith("OOF ensemble of 2, no new data"))
+    assert "0.5573" in lines[ours + 1]
+    told: list[str] = []
+    again = ablate("three-projection", cases, out, progress=lambda stage, done, total: told.append(stage), **options)
     assert set(told) == {"check"}
     assert again == result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from StrokeSegLib.demo import demo_case
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.backends import OpenVinoBackend, TorchBackend
 from StrokeSegLib.models import load_card
+from StrokeSegLib.networks import dpn92_unet, resnet50_unet
 from StrokeSegLib.resources import models_folder
 from StrokeSegLib.segmentation import segment
 from StrokeSegLib.training.calibrate import KnownCase, as_card_keys, calibrate, fitted_temperature
@@ -34,6 +36,19 @@ slow = pytest.mark.slow
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow_networks() -> Iterator[None]:
+    """One block a stage, because a deep network is traced for many seconds.
+
+    What becomes of a run is looked at here; whole networks are exported in test_graph.py, test_export.py and
+    test_end_to_end_training.py.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for network in (dpn92_unet, resnet50_unet):
+            patch.setattr(network, "STAGE_BLOCKS", (1, 1, 1, 1))
+        yield
 
 
 def trained(folder: Path, system: str, name: str, *words: str) -> Path:

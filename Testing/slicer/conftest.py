@@ -75,6 +75,12 @@ def sharedLayout():
 
     if not views.canDraw():
         pytest.fail(f"VTK cannot draw without a display here; {WHAT_IS_MISSING}")
+    import slicer
+
+    # Those of earlier tests survive a cleared scene, and a new view would take them for its own.
+    for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode", "vtkMRMLViewNode"):
+        for node in slicer.util.getNodesByClass(kind):
+            slicer.mrmlScene.RemoveNode(node)
     return views.Layout()
 
 

@@ -5,6 +5,7 @@ Import ``start`` before anything that imports StrokeSegApp.
 
 from __future__ import annotations
 
+import atexit
 import sys
 import tempfile
 import types
@@ -142,8 +143,10 @@ def _enableSceneBundles(scene: Any, application: Any) -> None:
 
 def _temporaryFolder() -> str:
     """An empty folder that is removed when Python ends."""
-    _keepAlive.append(tempfile.TemporaryDirectory(prefix="StrokeSeg-tests-"))
-    return _keepAlive[-1].name
+    folder = tempfile.TemporaryDirectory(prefix="StrokeSeg-tests-")
+    atexit.register(folder.cleanup)  # left to the garbage, a process of pytest-xdist warns of it
+    _keepAlive.append(folder)
+    return folder.name
 
 
 class _Module:
