@@ -30,7 +30,10 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/panels/models.py
   StrokeSegApp/panels/result.py
   StrokeSegApp/panels/review.py
+  StrokeSegApp/panels/review_choices.py
   StrokeSegApp/panels/review_editor.py
+  StrokeSegApp/panels/review_keys.py
+  StrokeSegApp/panels/review_notes.py
   StrokeSegApp/panels/review_tables.py
   StrokeSegApp/panels/run_view.py
   StrokeSegApp/panels/segment.py
@@ -44,6 +47,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/result_watch.py
   StrokeSegApp/review_case.py
   StrokeSegApp/review_clock.py
+  StrokeSegApp/review_result.py
   StrokeSegApp/reviewing.py
   StrokeSegApp/sample_data.py
   StrokeSegApp/scene.py
@@ -132,8 +136,10 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/inference/volumes.py
   StrokeSegLib/inference/windows.py
   StrokeSegLib/io/__init__.py
+  StrokeSegLib/io/blocks.py
   StrokeSegLib/io/dicom.py
   StrokeSegLib/io/handover.py
+  StrokeSegLib/io/headers.py
   StrokeSegLib/io/metaimage.py
   StrokeSegLib/io/nifti.py
   StrokeSegLib/io/reading.py
@@ -351,6 +357,10 @@ set(STROKESEG_RESOURCES
   StrokeSegLib/training/slurm_example.sh
   Resources/ExtensionsIndex/StrokeSeg.json
   Resources/Icons/StrokeSeg.png
+  Resources/Models/ct-perfusion/README.md
+  Resources/Models/ct-perfusion/graph.onnx
+  Resources/Models/ct-perfusion/model.json
+  Resources/Models/ct-perfusion/weights.safetensors
   Resources/Models/mri/README.md
   Resources/Models/mri/graph.onnx
   Resources/Models/mri/model.json

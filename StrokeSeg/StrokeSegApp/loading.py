@@ -12,7 +12,7 @@ from typing import Any
 
 import slicer
 
-from StrokeSegApp import volume_facts
+from StrokeSegApp import scene, volume_facts
 from StrokeSegApp.volume_nodes import addVolume
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import Series, list_series, read_image
@@ -63,6 +63,7 @@ def loadSeries(folder: str, series: Series) -> tuple[Any, tuple[str, ...]]:
         volume_facts.B_VALUE_ATTRIBUTE: series.b_value,
         volume_facts.IMAGE_TYPE_ATTRIBUTE: series.image_type,
     }
+    node.SetAttribute(scene.SOURCE_ATTRIBUTE, f"{Path(folder).absolute()}#{series.uid}")
     for name, value in attributes.items():
         if value:
             node.SetAttribute(name, value)

@@ -99,6 +99,7 @@ class SegmentationRun(WorkerRun):
             "out": str(self._out),
             "device": device,
             "threshold": threshold,
+            "compress": False,  # the files are read at once and thrown away
         }
         self._handing: Iterator[None] | None = self._handOver(images)
 

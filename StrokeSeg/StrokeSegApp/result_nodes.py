@@ -51,9 +51,9 @@ def bringIn(
         ValueError: measurements.json is no JSON.
     """
     measurements = json.loads((out / "measurements.json").read_text(encoding="utf-8"))
-    labels = read_image(out / "lesion.nii.gz").volume
+    labels = read_image(_imageFile(out, "lesion")).volume
     probability = {label.value: read_image(path).volume for label, path in _probabilityFiles(out, model)}
-    uncertaintyFile = out / "uncertainty.nii.gz"
+    uncertaintyFile = _imageFile(out, "uncertainty")
     uncertainty = read_image(uncertaintyFile).volume if uncertaintyFile.is_file() else None
     _nameInputs(measurements, names, sources)
     before = views.remember()
@@ -140,9 +140,15 @@ def _probabilityFiles(out: Path, model: Any) -> Iterator[tuple[Any, Path]]:
     """As ``SegmentationResult.write`` names them; a label that is found by a rule has none."""
     for label in model.labels:
         suffix = "" if len(model.labels) == 1 else f"-{label.name.replace(' ', '-')}"
-        path = out / f"probability{suffix}.nii.gz"
+        path = _imageFile(out, f"probability{suffix}")
         if path.is_file():
             yield label, path
+
+
+def _imageFile(out: Path, name: str) -> Path:
+    """A run of our own writes .nii, which is read at once; a folder of the command line holds .nii.gz."""
+    plain = out / f"{name}.nii"
+    return plain if plain.is_file() else out / f"{name}.nii.gz"
 
 
 def _nameInputs(measurements: dict[str, Any], names: Mapping[str, str], sources: Mapping[str, str]) -> None:
@@ -157,7 +163,7 @@ def _nameInputs(measurements: dict[str, Any], names: Mapping[str, str], sources:
 
 
 def _hide(segmentation: Any, role: str, reference: Any, volume: Volume, what: str) -> None:
-    """A hidden volume node on the grid of the reference, kept by the segmentation."""
+    """A hidden volume node on the grid of the reference, kept by the segmentation; it gets a display when shown."""
     if not volume.same_grid(scene.volumeFromNode(reference)):
         raise InputError(
             f"the {what} of the result lies on another grid than volume '{reference.GetName()}': press Apply again"
@@ -170,7 +176,6 @@ def _hide(segmentation: Any, role: str, reference: Any, volume: Volume, what: st
     node.CopyOrientation(reference)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     slicer.util.updateVolumeFromArray(node, volume.array)
-    node.CreateDefaultDisplayNodes()
     segmentation.SetNodeReferenceID(role, node.GetID())
     scene.placeBeside(reference, node)
 

@@ -1,8 +1,8 @@
 """A reader's work on a study: one case after the other in the scene, every decision on the disk at once. No dialogs.
 
-Nothing is lost: edits by hand become a version of the reader's own whenever the case is left, decided on or signed, when
-the module is left or the scene is closed, and some seconds after an edit. Where the disk refuses, the case stays open; where
-it cannot stay, because the scene goes, its labels are kept in memory and stored with the next thing that is done.
+Nothing is lost: edits by hand become a version of the reader's own whenever the case is left, decided on or signed,
+when the module is left or the scene is closed, and some seconds after an edit. Where the disk refuses, the case stays
+open; where it cannot stay, because the scene goes, its labels are kept in memory and stored with the next thing done.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from StrokeSegApp.load_ahead import LoadAhead
-from StrokeSegApp.review_case import CaseNodes, readVolumes
+from StrokeSegApp.review_case import CaseNodes, atOnce, readVolumes
 from StrokeSegApp.review_clock import Clock
 from StrokeSegLib import review
 from StrokeSegLib.errors import InputError
@@ -54,6 +54,7 @@ class Reviewing:
         self.nodes: CaseNodes | None = None
         self.edited = False
         self.clock = Clock()
+        #: Called at the first edit after everything was stored.
         self.onEdited: Callable[[], None] = lambda: None
         self._ahead = LoadAhead()
         self._rescued: dict[str, Volume] = {}
@@ -68,9 +69,7 @@ class Reviewing:
     def items(self, sort: str, statuses: Sequence[str] | None = None, onlyNeedsHuman: bool = False) -> list[Any]:
         """The worklist, see ``StrokeSegLib.review.worklist``."""
         return list(
-            review.worklist(
-                self.study, self.reader, sort=sort, statuses=statuses, only_needs_human=onlyNeedsHuman
-            )
+            review.worklist(self.study, self.reader, sort=sort, statuses=statuses, only_needs_human=onlyNeedsHuman)
         )
 
     def refreshed(self, item: Any) -> Any:
@@ -84,7 +83,7 @@ class Reviewing:
         for caseId in caseIds:
             try:
                 files = review.case_files(self.study, self.reader, caseId)
-            except InputError:
+            except (InputError, OSError):
                 continue
             wanted.append(((caseId, files.version), _reader(files)))
         self._ahead.want(wanted)
@@ -106,19 +105,20 @@ class Reviewing:
         volumes = self._ahead.take((caseId, files.version)) or _reader(files)()
         names = {int(label["value"]): str(label["name"]) for label in files.measurements.get("labels", ())}
         model = f"StrokeSeg {files.result.model} {files.result.model_version}" if files.result else "StrokeSeg"
-        nodes = CaseNodes(caseId, volumes, names, model, edited=files.reading.corrected)
-        try:
-            self._closeEvent()
-            files = review.open_case(self.study, self.reader, caseId)
-        except BaseException:
-            nodes.remove()
-            raise
-        before, self.files, self.nodes, self.edited = self.nodes, files, nodes, False
+        with atOnce():
+            nodes = CaseNodes(caseId, volumes, names, model, edited=files.reading.corrected)
+            try:
+                self._closeEvent()
+                files = review.open_case(self.study, self.reader, caseId)
+            except BaseException:
+                nodes.remove()
+                raise
+            before, self.files, self.nodes, self.edited = self.nodes, files, nodes, False
+            nodes.setStatus(_STATUS[files.reading.status])
+            nodes.show()
+            if before is not None:
+                before.remove()
         nodes.observe(self._onEdited)
-        nodes.setStatus(_STATUS[files.reading.status])
-        nodes.show()
-        if before is not None:
-            before.remove()
         self.clock.restart()
 
     def close(self) -> None:
@@ -127,6 +127,7 @@ class Reviewing:
         Raises:
             InputError: It cannot be stored; it stays open.
         """
+        self._storeRescued()
         self._closeEvent()
         if self.nodes is not None:
             self.nodes.remove()
@@ -232,8 +233,9 @@ class Reviewing:
         return review.others(self.study, self.reader, self.files.case_id)
 
     def _onEdited(self) -> None:
-        self.edited = True
-        self.onEdited()
+        first, self.edited = not self.edited, True
+        if first:  # a brush stroke is many edits
+            self.onEdited()
 
     def _refresh(self) -> None:
         self.files = review.case_files(self.study, self.reader, self.files.case_id)

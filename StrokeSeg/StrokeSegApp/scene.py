@@ -24,6 +24,8 @@ from StrokeSegLib.volume import LPS_TO_RAS, Volume
 
 TERMINOLOGY_FILE = "Terminology/SegmentationCategoryTypeModifier-StrokeSeg.term.json"
 MEASUREMENTS_ATTRIBUTE = "StrokeSeg.Measurements"
+#: Where a volume came from that has no file of its own: ``FOLDER#SERIES_UID``.
+SOURCE_ATTRIBUTE = "StrokeSeg.Source"
 #: Segments are called so and by their label value.
 SEGMENT_PREFIX = "StrokeSeg_"
 FILL_OPACITY_2D = 0.4
@@ -140,9 +142,9 @@ def storedMeasurements(segmentation: Any) -> dict[str, Any] | None:
 
 
 def sourceOf(node: Any) -> str:
-    """The file a volume node was loaded from, or its name when it was not loaded from a file."""
+    """The file or DICOM series a volume node was loaded from, or its name when it was not loaded from a file."""
     storage = node.GetStorageNode()
-    return (storage.GetFileName() if storage else None) or node.GetName()
+    return node.GetAttribute(SOURCE_ATTRIBUTE) or (storage.GetFileName() if storage else None) or node.GetName()
 
 
 def loadTerminology() -> None:

@@ -37,6 +37,8 @@ def shownVolumes() -> list[Any]:
 
 def showUncertainty(volume: Any) -> None:
     """Lay a volume over the slices in color; None takes it away."""
+    if volume is not None and volume.GetDisplayNode() is None:
+        volume.CreateDefaultDisplayNodes()
     for composite in _composites():
         composite.SetForegroundVolumeID(volume.GetID() if volume else None)
         composite.SetForegroundOpacity(UNCERTAINTY_OPACITY if volume else 0.0)

@@ -279,14 +279,14 @@ def test_the_consoles_result_is_the_librarys_bit_for_bit_from_nodes_and_from_fil
     run = logic.start(nodes, next(each for each in logic.models() if each.id == "mri"), device="cpu")
     until(run.poll)
     ran = run._out
-    files = {name: (ran / name).read_bytes() for name in ("lesion.nii.gz", "probability.nii.gz")}
+    files = {name: (ran / name).read_bytes() for name in ("lesion.nii", "probability.nii")}
     segmentation, measurements = run.finish()
     assert run.seconds["load"] > 0
     volumes = {role: volumeFromNode(node) for role, node in nodes.items()}
     plain = segment(volumes, "mri", "cpu")
     for name, expected in (
-        ("lesion.nii.gz", plain.labels.array),
-        ("probability.nii.gz", plain.probability[1].array.round(3)),
+        ("lesion.nii", plain.labels.array),
+        ("probability.nii", plain.probability[1].array.round(3)),
     ):
         (tmp_path / name).write_bytes(files[name])
         np.testing.assert_array_equal(read_image(tmp_path / name).volume.array, expected)

@@ -10,8 +10,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from StrokeSegApp import scene
+from StrokeSegApp import parameters, scene
+from StrokeSegApp.panels.review_choices import chosenItems, fillChoices
 from StrokeSegApp.panels.review_editor import ReviewEditor
+from StrokeSegApp.panels.review_keys import NEXT, PREVIOUS, ReviewKeys
+from StrokeSegApp.panels.review_notes import caseNotes, caseTitle
 from StrokeSegApp.panels.review_tables import (
     fillLesions,
     fillWorklist,
@@ -19,20 +22,18 @@ from StrokeSegApp.panels.review_tables import (
     prepareWorklist,
     statusText,
 )
-from StrokeSegApp.panels.run_view import durationText
+from StrokeSegApp.review_result import canBegin, studyOfResult
 from StrokeSegApp.reviewing import Reviewing
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.review import DONE, next_case, previous_case, resume_case, upcoming
+from StrokeSegLib.review.names import check_name
 
 STUDY_SETTING, READER_SETTING = "StrokeSeg/ReviewStudy", "StrokeSeg/ReviewReader"
-NEXT_KEYS, PREVIOUS_KEYS = "Ctrl+PgDown", "Ctrl+PgUp"
 #: An edit is on the disk after so long, should Slicer crash.
 AUTOSAVE_MS = 20_000
 #: Files of the next cases are read in turns of so long, so that nothing stutters.
 TURN_MS, TURN_S = 20, 0.005
 CASES_AHEAD = 2
-ALL, OPEN, LOOK = "all", "open", "needs-human"
-UNDECIDED = ("new", "opened", "corrected")
 
 
 class ReviewPanel:
@@ -42,16 +43,16 @@ class ReviewPanel:
         self._ui = ui
         self._logic = logic
         self.work: Reviewing | None = None
+        self._opened = ("", "")
         self._items: list[Any] = []
         self._lesion: int | None = None
         self._updating = False
-        self._shortcuts: list[Any] = []
         self._editor = ReviewEditor(ui.reviewEditorWidget)
         ui.reviewCollapsibleButton.collapsed = True
         ui.reviewStudyPath.filters = ctk.ctkPathLineEdit.Dirs
         prepareWorklist(ui.reviewCaseTable)
         prepareLesions(ui.reviewLesionTable)
-        self._fillChoices()
+        fillChoices(ui.reviewFilterSelector, ui.reviewSortSelector)
         self._autosave = _timer(AUTOSAVE_MS, self.onAutosave, once=True)
         self._reading = _timer(TURN_MS, self.onTurn)
         ui.reviewCollapsibleButton.connect("contentsCollapsed(bool)", self.onFold)
@@ -59,6 +60,7 @@ class ReviewPanel:
         ui.reviewReaderEdit.connect("editingFinished()", self.onStudy)
         ui.reviewFilterSelector.connect("currentIndexChanged(int)", self.onList)
         ui.reviewSortSelector.connect("currentIndexChanged(int)", self.onList)
+        ui.reviewBeginButton.connect("clicked(bool)", self.onBegin)
         ui.reviewCaseTable.connect("cellClicked(int,int)", self.onCase)
         ui.reviewPreviousButton.connect("clicked(bool)", self.onPrevious)
         ui.reviewNextButton.connect("clicked(bool)", self.onNext)
@@ -74,7 +76,9 @@ class ReviewPanel:
         ui.reviewRejectButton.connect("clicked(bool)", self.onReject)
         ui.reviewFlagButton.connect("clicked(bool)", self.onFlag)
         ui.reviewSignButton.connect("clicked(bool)", self.onSign)
-        self._makeShortcuts()
+        self._keys = ReviewKeys(ui.reviewCollapsibleButton, {NEXT: self.onNext, PREVIOUS: self.onPrevious})
+        ui.reviewNextButton.setToolTip(_("The next case of the list ({keys})").format(keys=NEXT))
+        ui.reviewPreviousButton.setToolTip(_("The case before ({keys})").format(keys=PREVIOUS))
         self._remembered()
         self.update()
 
@@ -86,17 +90,17 @@ class ReviewPanel:
         self.update()
 
     def onEnter(self) -> None:
-        self._enableShortcuts(True)
+        self._keys.enable(True)
         self._editor.enter()
         if self.work is not None:
             self.work.goOn()
 
     def onExit(self) -> None:
         """Another module is shown: edits are stored, and no time counts."""
-        self._enableShortcuts(False)
+        self._keys.enable(False)
         self._editor.exit()
-        if self.work is not None:
-            self._do(self.work.pause)
+        if self.work is not None and self._do(self.work.pause):
+            self._afterStoring()
 
     def onSceneStartClose(self) -> None:
         self._editor.setCase(None)
@@ -106,8 +110,8 @@ class ReviewPanel:
         self.update()
 
     def close(self) -> None:
-        self._enableShortcuts(False)
-        self._leaveStudy()
+        self._keys.enable(False)
+        self._leaveStudy(anyway=True)
         self._reading.disconnect("timeout()", self.onTurn)
         self._autosave.disconnect("timeout()", self.onAutosave)
 
@@ -118,8 +122,10 @@ class ReviewPanel:
         self._updating = True
         try:
             self._noticeRemoval()
-            self._showList()
-            self._showCase()
+            if self._ui.reviewCollapsibleButton.collapsed:
+                return  # looking into the study's folder costs time; unfolding brings all in line
+            self._do(self._showList)  # a shared folder may be gone at any time
+            self._do(self._showCase)
             self._ui.reviewStatusLabel.setVisible(bool(self._ui.reviewStatusLabel.text))
         finally:
             self._updating = False
@@ -128,13 +134,34 @@ class ReviewPanel:
 
     def onStudy(self, text: str = "") -> None:
         """Open the study, once there are a folder and a reader's name."""
-        self._leaveStudy()
         folder, reader = self._ui.reviewStudyPath.currentPath, self._ui.reviewReaderEdit.text.strip()
+        if self.work is not None and self._opened == (folder, reader):
+            return  # the line was only left, not changed
+        if not self._leaveStudy():
+            return  # what was edited could not be stored: the study stays, and the line below says why
         self._say(_("Choose the folder of a study.") if not folder else "")
         if folder and not reader:
             self._say(_("Who reads? Give a pseudonym: letters, digits, - and _."))
-        if folder and reader and Path(folder).is_dir() and not self._ui.reviewCollapsibleButton.collapsed:
-            self._do(lambda: self._openStudy(folder, reader))
+        if folder and reader and not self._ui.reviewCollapsibleButton.collapsed:
+            if canBegin(folder, parameters.result(self._logic.getParameterNode())):
+                self._say(_("A new study can be made here of the result that is shown."))
+            elif Path(folder).is_dir():
+                self._do(lambda: self._openStudy(folder, reader))
+        self.update()
+
+    def onBegin(self, checked: bool = False) -> None:
+        """Make a study of the result that is shown, and open it."""
+        folder, reader = self._ui.reviewStudyPath.currentPath, self._ui.reviewReaderEdit.text.strip()
+        segmentation = parameters.result(self._logic.getParameterNode())
+
+        def begin() -> None:
+            caseId = studyOfResult(folder, check_name(reader, "reader"), segmentation)
+            segmentation.GetDisplayNode().SetVisibility(False)  # its copy in the study is what is edited from now on
+            self._openStudy(folder, reader)
+            self._open(caseId)
+
+        if segmentation is not None:
+            self._do(begin)
         self.update()
 
     def onList(self, index: int = 0) -> None:
@@ -145,7 +172,7 @@ class ReviewPanel:
             self.update()
 
     def _openStudy(self, folder: str, reader: str) -> None:
-        self.work = Reviewing(folder, reader)
+        self.work, self._opened = Reviewing(folder, reader), (folder, reader)
         self.work.onEdited = self.onEdited
         settings = slicer.app.userSettings()
         settings.setValue(STUDY_SETTING, folder)
@@ -155,26 +182,25 @@ class ReviewPanel:
         done = sum(item.status in DONE for item in self._items)
         self._say(_("{done} of {count} cases are decided.").format(done=done, count=len(self._items)))
 
-    def _leaveStudy(self) -> None:
+    def _leaveStudy(self, anyway: bool = False) -> bool:
+        """False where something could not be stored; the study is left then only ``anyway``, its nodes stay."""
+        work = self.work
+        if work is None:
+            return True
+        self._editor.setCase(None)
+        self._sendComment()
+        if not self._do(work.close) and not anyway:
+            self._editor.setCase(work.nodes)
+            return False
         self._autosave.stop()
         self._reading.stop()
-        work, self.work = self.work, None
-        self._items = []
-        self._editor.setCase(None)
-        if work is None:
-            return
-        try:
-            self._sendCommentOf(work)
-            work.close()
-        except (InputError, OSError) as error:
-            self._say(str(error))
         work.end()
+        self.work, self._items = None, []
+        return True
 
     def _readList(self) -> None:
-        work = self.work
-        chosen = self._ui.reviewFilterSelector.currentData
-        statuses = {ALL: None, LOOK: None, OPEN: UNDECIDED}.get(chosen, (chosen,))
-        self._items = work.items(self._ui.reviewSortSelector.currentData, statuses, chosen == LOOK)
+        ui = self._ui
+        self._items = chosenItems(self.work, ui.reviewFilterSelector.currentData, ui.reviewSortSelector.currentData)
 
     def _remembered(self) -> None:
         settings = slicer.app.userSettings()
@@ -184,6 +210,11 @@ class ReviewPanel:
     def _showList(self) -> None:
         table = self._ui.reviewCaseTable
         there = self.work is not None
+        segmentation = parameters.result(self._logic.getParameterNode())
+        self._ui.reviewBeginButton.setVisible(
+            not there and canBegin(self._ui.reviewStudyPath.currentPath, segmentation)
+        )
+        self._ui.reviewBeginButton.setEnabled(bool(self._ui.reviewReaderEdit.text.strip()))
         for widget in (self._ui.reviewFilterSelector, self._ui.reviewSortSelector):
             widget.setEnabled(there)
         table.setVisible(there)
@@ -354,29 +385,26 @@ class ReviewPanel:
         work = self.work
         if work is not None and work.nodes is not None and not work.nodes.there:
             self._editor.setCase(None)
-            self._say(_("The segmentation was removed: the case is closed, its edits are stored."))
-            self._do(work.closeAnyway)
+            self._sendComment()
+            if self._do(work.closeAnyway):
+                self._say(_("The segmentation was removed: the case is closed, its edits are stored."))
 
     # What is shown of the open case
 
     def _showCase(self) -> None:
         work = self.work
         files = work.files if work is not None else None
-        self._ui.reviewCaseWidget.setVisible(files is not None)
+        for widget in (self._ui.reviewCaseLabel, self._ui.reviewCaseWidget, self._ui.reviewNotesLabel):
+            widget.setVisible(files is not None)
         if work is None or files is None:
             return
-        title = _("{case}: {status}").format(case=files.case_id, status=statusText(files.reading.status))
-        if files.reading.signature is not None:
-            title = _("{title}, signed").format(title=title)
-        if work.edited:
-            title = _("{title}, edits not stored yet").format(title=title)
-        self._ui.reviewCaseLabel.setText(title)
+        self._ui.reviewCaseLabel.setText(caseTitle(work))
         names = {int(label["value"]): str(label["name"]) for label in files.measurements.get("labels", ())}
         fillLesions(self._ui.reviewLesionTable, files.lesions, names, self._lesion)
         self._ui.reviewLesionTable.setVisible(bool(files.lesions))
         self._showLesionButtons()
         self._showDecision()
-        notes = [*self._reasons(), *self._comments(), *self._othersText(), *self._strangers()]
+        notes = caseNotes(work)
         self._ui.reviewNotesLabel.setText("\n".join(notes))
         self._ui.reviewNotesLabel.setVisible(bool(notes))
 
@@ -392,31 +420,6 @@ class ReviewPanel:
         self._ui.reviewFlagButton.setEnabled(reason)
         decided = files is not None and files.reading.done and not self.work.edited
         self._ui.reviewSignButton.setEnabled(decided and files.reading.signature is None)
-
-    def _reasons(self) -> list[str]:
-        reasons = self.work.files.measurements.get("needs_review", {}).get("reasons", [])
-        own = [self.work.files.reading.reason] if self.work.files.reading.reason else []
-        return [_("Please check: {reason}").format(reason=reason) for reason in reasons] + [
-            _("Your reason: {reason}").format(reason=reason) for reason in own
-        ]
-
-    def _comments(self) -> list[str]:
-        return [_("You: {text}").format(text=each.text) for each in self.work.files.reading.comments]
-
-    def _othersText(self) -> list[str]:
-        if not self.work.files.reading.finished_once:
-            return [_("What other readers did is hidden until you have decided.")]
-        lines = []
-        for name, reading in sorted(self.work.others().items()):
-            words = [statusText(reading.status), reading.reason, *(each.text for each in reading.comments)]
-            lines.append(_("{reader}: {text}").format(reader=name, text=", ".join(word for word in words if word)))
-        return lines
-
-    def _strangers(self) -> list[str]:
-        names = self.work.nodes.strangers() if self.work.nodes is not None else []
-        return [
-            _("Segment {name} is none of this case's findings and is not stored.").format(name=name) for name in names
-        ]
 
     def _fillImages(self) -> None:
         selector, nodes = self._ui.reviewImageSelector, self.work.nodes
@@ -452,9 +455,11 @@ class ReviewPanel:
 
     def _refreshItems(self, *caseIds: Any) -> None:
         """Only these rows: the order of the list stays while the reader works through it."""
-        self._items = [
-            self.work.refreshed(item) if item.case_id in caseIds else item for item in self._items
-        ]
+
+        def refresh() -> None:
+            self._items = [self.work.refreshed(item) if item.case_id in caseIds else item for item in self._items]
+
+        self._do(refresh)
 
     def _do(self, work: Any) -> bool:
         """Carry out; what could not be done is said, and then False."""
@@ -469,41 +474,6 @@ class ReviewPanel:
     def _say(self, text: str) -> None:
         self._ui.reviewStatusLabel.setText(text)
         self._ui.reviewStatusLabel.setVisible(bool(text))
-
-    def _fillChoices(self) -> None:
-        filters = [
-            (_("All cases"), ALL),
-            (_("Not decided"), OPEN),
-            (_("A human must look"), LOOK),
-            (_("Accepted"), "accepted"),
-            (_("Rejected"), "rejected"),
-            (_("Flagged"), "flagged"),
-        ]
-        sorts = [
-            (_("A human must look first"), "needs-human"),
-            (_("Largest doubt first"), "uncertainty"),
-            (_("Largest lesions first"), "largest"),
-            (_("At random, for audits"), "random"),
-            (_("As in the case table"), "table"),
-        ]
-        for selector, choices in ((self._ui.reviewFilterSelector, filters), (self._ui.reviewSortSelector, sorts)):
-            for title, name in choices:
-                selector.addItem(title, name)
-
-    def _makeShortcuts(self) -> None:
-        """Keys that work everywhere in Slicer: the views have the focus while one reads."""
-        for keys, slot in ((NEXT_KEYS, self.onNext), (PREVIOUS_KEYS, self.onPrevious)):
-            shortcut = qt.QShortcut(qt.QKeySequence(keys), self._ui.reviewCollapsibleButton)
-            shortcut.setContext(qt.Qt.ApplicationShortcut)
-            shortcut.connect("activated()", slot)
-            self._shortcuts.append(shortcut)
-        self._ui.reviewNextButton.setToolTip(_("The next case of the list ({keys})").format(keys=NEXT_KEYS))
-        self._ui.reviewPreviousButton.setToolTip(_("The case before ({keys})").format(keys=PREVIOUS_KEYS))
-        self._enableShortcuts(False)
-
-    def _enableShortcuts(self, enabled: bool) -> None:
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(enabled)
 
 
 def _timer(interval_ms: int, slot: Any, once: bool = False) -> Any:

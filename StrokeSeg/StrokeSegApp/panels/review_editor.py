@@ -94,7 +94,7 @@ class ReviewEditor:
             widget.setActiveEffect(None)
             widget.setSegmentationNode(None)
             return
-        # In this order: a widget that gets the scene first makes a node of its own, shared with the Segment Editor module.
+        # In this order: a widget that gets the scene first takes the node of the Segment Editor module.
         widget.setMRMLSegmentEditorNode(_editorNode())
         widget.setMRMLScene(slicer.mrmlScene)
         widget.setSegmentationNode(case.segmentation)

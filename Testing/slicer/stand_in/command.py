@@ -39,7 +39,7 @@ def main(words: list[str]) -> None:
 
 
 def method(params: Mapping[str, Any]) -> Callable[[Telling], dict[str, Any]]:
-    assert {"model", "inputs", "out", "device", "threshold"} == set(params)
+    assert {"model", "inputs", "out", "device", "threshold", "compress"} == set(params)
     return lambda progress: segment(params["model"], params["inputs"], Path(params["out"]), progress)
 
 

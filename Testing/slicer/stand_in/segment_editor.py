@@ -14,8 +14,8 @@ from PySide6 import QtWidgets
 
 #: Effects of Slicer's Segment Editor.
 EFFECTS = (
-    "Threshold", "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices", "Margin", "Hollow",
-    "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume",
+    "Threshold", "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices", "Margin",
+    "Hollow", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume",
 )  # fmt: skip
 
 
