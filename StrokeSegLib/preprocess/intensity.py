@@ -25,8 +25,8 @@ CT_AIR_HU, CT_AIR_FRACTION = -500.0, 0.2
 #: A skull-stripped CT with zeros around it: so much of it lies at the values of brain, fluid and blood, HU. The rest is
 #: what the stripping left of bone and scalp.
 CT_BRAIN_HU, CT_BRAIN_FRACTION = (-20.0, 120.0), 0.85
-#: A CT that was saved through a display window: the ends of such windows, HU, the least part of the image at each, and the
-#: least part of what is not air that lies between them.
+#: A CT that was saved through a display window: the ends of such windows, HU, the least part of the image at each, and
+#: the least part of what is not air that lies between them.
 WINDOW_HU, WINDOW_END_FRACTIONS, WINDOW_TISSUE_FRACTION = (-200.0, 400.0), (0.1, 0.01), 0.4
 #: A CT that is cut to the head: some air (sinuses, corners), and soft tissue in a good part, 0 to 100 HU.
 CUT_CT_AIR_FRACTION, CUT_CT_TISSUE_FRACTION = 0.005, 0.25

@@ -28,8 +28,8 @@ from StrokeSegLib.volume import Volume
 
 #: Candidates; the mean Dice over the cases decides.
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-#: By system. On diffusion MRI radiologists read emboli of 3.4 mm, which is 0.02 mL; CT shows nothing of that size (0.1 mL
-#: and less is dropped in studies of hemorrhage), and perfusion maps are read from 1 mL.
+#: By system. On diffusion MRI radiologists read emboli of 3.4 mm, which is 0.02 mL; CT shows nothing of that size (0.1
+#: mL and less is dropped in studies of hemorrhage), and perfusion maps are read from 1 mL.
 SMALLEST_ML = {
     "mri": (0.0, 0.005, 0.01, 0.02),
     "noncontrast-ct": (0.0, 0.02, 0.05, 0.1, 0.3),

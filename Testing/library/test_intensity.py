@@ -151,7 +151,6 @@ def test_a_ct_that_is_cut_to_the_head_is_ct() -> None:
         check_modality(cut * 20 + 20_000, None, "ct")
 
 
-
 def test_the_dicom_modality_decides_when_there_is_one() -> None:
     with pytest.raises(InputError, match="its DICOM modality is CT"):
         check_modality(phantom()[0], "CT", "dwi")
