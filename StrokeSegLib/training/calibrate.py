@@ -16,11 +16,11 @@ from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.predict import predict
 from StrokeSegLib.io import read_image
-from StrokeSegLib.metrics import dice, expected_calibration_error, reliability
+from StrokeSegLib.metrics import expected_calibration_error, reliability
 from StrokeSegLib.models import ModelCard
-from StrokeSegLib.postprocess import label_map
 from StrokeSegLib.preprocess.geometry import onto_reference
 from StrokeSegLib.systems import SYSTEMS, System
+from StrokeSegLib.training.calibrate_dice import dice_by_size
 from StrokeSegLib.training.calibrate_lesions import fitted, marked_lesions
 from StrokeSegLib.training.pool import SynthSource, generated_case, load_heads
 from StrokeSegLib.uncertainty import LesionModel
@@ -147,7 +147,7 @@ def calibrate(
         min_lesion_ml=smallest,
         error_before=expected_calibration_error(reliability(stated, observed)),
         error_after=expected_calibration_error(reliability(_at_temperature(stated, temperature), observed)),
-        dice_raw=float(np.mean([_mean_dice(maps, truths, value, 0.5, 0.0) for value in system.labels])),
+        dice_raw=float(np.mean([_mean_dice(maps, truths, value, 0.5, (0.0,)) for value in system.labels])),
         dice_post=best,
         cases=len(cases),
         lesion_models={value: fitted(lesions) for value, lesions in known.items() if lesions},
@@ -210,10 +210,12 @@ def best_thresholds(
         Thresholds by label, the smallest lesion in mL, and their mean Dice.
     """
     best: tuple[float, float, tuple[float, ...]] = (-1.0, 0.0, ())
-    for smallest in SMALLEST_ML[system.name]:
-        scores = np.array(
-            [[_mean_dice(maps, truths, value, t, smallest) for t in THRESHOLDS] for value in system.labels]
-        )  # (labels, thresholds)
+    sizes = SMALLEST_ML[system.name]
+    table = np.array(
+        [[_mean_dice(maps, truths, value, t, sizes) for t in THRESHOLDS] for value in system.labels]
+    )  # (labels, thresholds, sizes)
+    for number, smallest in enumerate(sizes):
+        scores = table[:, :, number].copy()
         if system.way == "projections":  # a plane has one k for all labels
             scores[:] = scores.mean(axis=0)
         last_best = scores.shape[1] - 1 - scores[:, ::-1].argmax(axis=1)
@@ -223,13 +225,18 @@ def best_thresholds(
 
 
 def _mean_dice(
-    maps: Sequence[Mapping[int, Volume]], truths: Sequence[Volume], value: int, threshold: float, smallest_ml: float
-) -> float:
+    maps: Sequence[Mapping[int, Volume]],
+    truths: Sequence[Volume],
+    value: int,
+    threshold: float,
+    smallest_ml: Sequence[float],
+) -> NDArray[np.float64]:
+    """Of each smallest size, over all cases."""
     scores = [
-        dice(label_map({value: m[value]}, {value: threshold}, smallest_ml).array == value, truth.array == value)
+        dice_by_size(m[value], truth.array == value, threshold, smallest_ml)
         for m, truth in zip(maps, truths, strict=True)
     ]
-    return float(np.mean(scores))
+    return np.asarray(np.mean(scores, axis=0))
 
 
 def _cooled(p: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
