@@ -123,7 +123,7 @@ def midsagittal_plane(brain: Volume) -> NDArray[np.float64]:
     """
     coarse = _coarse(brain)
     points = coarse.ijk_to_lps(np.argwhere(coarse.array)[:, ::-1])
-    if len(points) == 0:
+    if len(points) == 0 and brain.array.any():
         # What the coarse sampling lost is small enough to be looked at voxel by voxel.
         points = brain.ijk_to_lps(np.argwhere(brain.array)[:, ::-1])
     if len(points) == 0:

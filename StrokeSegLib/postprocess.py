@@ -47,9 +47,12 @@ def label_map(probability: Mapping[int, Volume], thresholds: Mapping[int, float]
     for k in range(labels.shape[0]):  # slice by slice: the ratios of a whole large volume would not fit beside it
         best: NDArray[np.float32] = np.zeros(labels.shape[1:], dtype=np.float32)
         for value in order:
-            plane = probability[value].array[k].astype(np.float32)
+            plane = probability[value].array[k].astype(np.float32, copy=False)
+            above = plane > thresholds[value]
+            if not above.any():
+                continue
             ratio = plane / np.float32(thresholds[value])
-            wins = (plane > thresholds[value]) & (ratio > best)
+            wins = above & (ratio > best)
             labels[k][wins] = value
             best[wins] = ratio[wins]
     for value in order:

@@ -25,6 +25,7 @@ from StrokeSegLib.errors import InputError
 #: Files that a run writes; a folder with one of them holds results, and a new run replaces them all.
 RESULT_NAMES = (
     "lesion.nii.gz", "lesion.seg.nrrd", "probability.nii.gz", "probability-*.nii.gz", "uncertainty.nii.gz",
+    "lesion.nii", "probability.nii", "probability-*.nii", "uncertainty.nii",
     "measurements.json", "overlay.png", "evaluation.html", "evaluation.csv", "evaluation-*.png", "summary.json",
     "agreement.json", "agreement.csv", "agreement.html", "agreement-*.png", "consensus-*.nii.gz",
     "disagreement-*.nii.gz", "followup.json", "followup.html", "followup.png",

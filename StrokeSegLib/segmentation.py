@@ -65,15 +65,21 @@ class SegmentationResult:
     card: ModelCard
     uncertainty: Volume | None = None
 
-    def write(self, out: Path, *, force: bool = False) -> None:
+    def write(self, out: Path, *, force: bool = False, compress: bool = True) -> None:
         """Writes all result files into a folder, all or none.
+
+        Args:
+            out: The result folder.
+            force: Replace results that are already there.
+            compress: As .nii.gz; False writes .nii, for who reads the files at once and throws them away.
 
         Raises:
             InputError: The folder holds results already and ``force`` is False, or cannot be written.
         """
         with staged_results(out, force=force) as folder:
             started = time.perf_counter()
-            write_image(self.labels, folder / "lesion.nii.gz")
+            suffix = ".nii.gz" if compress else ".nii"
+            write_image(self.labels, folder / f"lesion{suffix}")
             name = f"StrokeSeg {self.card.id} {self.card.version}"
             segments = [
                 Segment(
@@ -83,15 +89,13 @@ class SegmentationResult:
             ]
             write_segmentation(self.labels, folder / "lesion.seg.nrrd", segments)
             for label in self.card.labels:
-                suffix = "" if len(self.card.labels) == 1 else f"-{label.name.replace(' ', '-')}"
+                which = "" if len(self.card.labels) == 1 else f"-{label.name.replace(' ', '-')}"
                 if label.value not in self.probability:
                     continue  # found by a rule
                 # Three decimals say all that a probability can, and compress to a fifth.
-                probability = self.probability[label.value]
-                rounded = probability.with_array(probability.array.round(3))
-                write_image(rounded, folder / f"probability{suffix}.nii.gz")
+                write_image(self.probability[label.value], folder / f"probability{which}{suffix}", decimals=3)
             if self.uncertainty is not None:
-                write_image(self.uncertainty.with_array(self.uncertainty.array.round(2)), folder / "uncertainty.nii.gz")
+                write_image(self.uncertainty, folder / f"uncertainty{suffix}", decimals=2)
             draw_overlay(
                 self.image,
                 self.labels,

@@ -5,7 +5,7 @@ Both are probabilities, calibrated on generated heads; neither knows of anything
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -44,10 +44,11 @@ def error_probability(
     result = np.zeros(labels.shape, np.float32)
     for one in probability.values():
         np.maximum(result, one, out=result)
-    result[labels > 0] = 0
-    for value, one in probability.items():
-        marked = labels == value
-        result[marked] = 1 - one[marked]
+    if labels.any():
+        result[labels > 0] = 0
+        for value, one in probability.items():
+            marked = labels == value
+            result[marked] = 1 - one[marked]
     return np.clip(result, 0, 1, out=result)
 
 
@@ -65,26 +66,36 @@ def uncertainty_map(probability: Mapping[int, Volume], labels: Volume) -> Volume
         float32, 0-1, on that grid.
     """
     blended = {value: _with_surroundings(one) for value, one in probability.items()}
-    return labels.with_array(error_probability(blended, labels.array))
+    result = np.empty(labels.array.shape, np.float32)
+    for k, plane in enumerate(labels.array):  # slice by slice: whole volumes would not fit beside each other
+        result[k] = error_probability({value: slice_of(k) for value, slice_of in blended.items()}, plane)
+    return labels.with_array(result)
 
 
-def _with_surroundings(probability: Volume) -> NDArray[np.float32]:
-    """Mean of a map and of its blur, FWHM 4 mm; only the box that holds anything is worked on."""
-    p = np.asarray(probability.array, np.float32)
+def _with_surroundings(probability: Volume) -> Callable[[int], NDArray[np.float32]]:
+    """Slice k of the mean of a map and of its blur, FWHM 4 mm; only the box that holds anything is worked on."""
+    p: NDArray[np.float32] = np.asarray(probability.array, np.float32)
     hit = p > _NOTHING
     if not hit.any():
-        return p
+        return p.__getitem__
     sigma = [SURROUNDINGS_FWHM_MM / 2.355 / step for step in probability.spacing_mm[::-1]]
     box = []
     for axis, width in enumerate(sigma):
         where = np.flatnonzero(hit.any(axis=tuple(a for a in range(3) if a != axis)))
         margin = int(np.ceil(_REACH * width))
         box.append(slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin))
-    part = tuple(box)
-    result = p.copy()
-    result[part] += ndimage.gaussian_filter(p[part], sigma, mode="nearest", truncate=_REACH)
-    result[part] /= 2
-    return result
+    blended = p[tuple(box)] + ndimage.gaussian_filter(p[tuple(box)], sigma, mode="nearest", truncate=_REACH)
+    blended /= 2
+    planes, rows, columns = box
+
+    def slice_of(k: int) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = p[k]
+        if planes.start <= k < planes.stop:
+            result = result.copy()
+            result[rows, columns] = blended[k - planes.start]
+        return result
+
+    return slice_of
 
 
 @dataclass(frozen=True)

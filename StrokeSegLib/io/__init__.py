@@ -153,6 +153,9 @@ def _without_nan(source: str, reading: Reading) -> Reading:
         return reading
     bad = 0
     for plane in array:
+        with np.errstate(all="ignore"):
+            if np.isfinite(plane.sum()):  # quick, and never finite where a voxel is not
+                continue
         wrong = ~np.isfinite(plane)
         if count := int(wrong.sum()):
             plane[wrong] = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -20,8 +21,9 @@ from StrokeSegLib.io.reading import Reading, several_volumes_error
 from StrokeSegLib.volume import LPS_TO_RAS, ORTHONORMAL_TOLERANCE, Volume
 
 #: Where each field lies in the two headers: name, numpy format, byte offset (nifti1.h and nifti2.h of the standard).
-_NIFTI1 = {
-    "dim": ("8i2", 40), "datatype": ("i2", 70), "pixdim": ("8f4", 76), "vox_offset": ("f4", 108),
+NIFTI1 = {
+    "sizeof_hdr": ("i4", 0), "dim": ("8i2", 40), "datatype": ("i2", 70), "bitpix": ("i2", 72),
+    "pixdim": ("8f4", 76), "vox_offset": ("f4", 108),
     "scl_slope": ("f4", 112), "scl_inter": ("f4", 116), "xyzt_units": ("u1", 123), "qform_code": ("i2", 252),
     "sform_code": ("i2", 254), "quatern": ("3f4", 256), "qoffset": ("3f4", 268), "srow": ("(3,4)f4", 280),
     "magic": ("S4", 344),
@@ -31,8 +33,9 @@ _NIFTI2 = {
     "scl_slope": ("f8", 176), "scl_inter": ("f8", 184), "qform_code": ("i4", 344), "sform_code": ("i4", 348),
     "quatern": ("3f8", 352), "qoffset": ("3f8", 376), "srow": ("(3,4)f8", 400), "xyzt_units": ("i4", 500),
 }  # fmt: skip
-_HEADERS = {348: _NIFTI1, 540: _NIFTI2}
-_DTYPES = {
+_HEADERS = {348: NIFTI1, 540: _NIFTI2}
+#: NIfTI's code of each type of voxel that is read.
+DTYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
 }  # fmt: skip
 _NOT_SCALAR = {32: "complex", 128: "RGB color", 1792: "complex", 2304: "RGBA color"}
@@ -80,7 +83,8 @@ def _read(path: Path, stream: IO[bytes], zipped: bool) -> Reading:
     means = []
     for _ in range(volumes):
         _fill(path, stream, array)
-        means.append(float(array.mean(dtype=np.float64)))
+        if volumes > 1:
+            means.append(float(array.mean(dtype=np.float64)))
     while zipped and stream.read(_CHUNK_BYTES):  # to the end, where gzip checks its sum
         pass
     if volumes > 1:
@@ -103,24 +107,27 @@ def _read_header(path: Path, stream: IO[bytes]) -> tuple[Header, np.dtype[Any], 
     length = int.from_bytes(start, "little" if order == "<" else "big")
     if length not in _HEADERS:
         raise InputError(f"{path} is not a NIfTI file (its first bytes are {start!r}): give a .nii or .nii.gz image")
-    fields = _HEADERS[length]
     rest = stream.read(length - 4)
     if len(rest) < length - 4:
         raise InputError(f"{path} ends inside its NIfTI header: it was cut short, copy it again")
-    layout = np.dtype(
-        {"names": list(fields), "formats": [f for f, _ in fields.values()],
-         "offsets": [o for _, o in fields.values()], "itemsize": length}
-    ).newbyteorder(order)  # fmt: skip
-    header = np.frombuffer(start + rest, layout)[0]
+    header = np.frombuffer(start + rest, layout(_HEADERS[length], length).newbyteorder(order))[0]
     code = int(header["datatype"])
     if code in _NOT_SCALAR:
         raise InputError(f"{path} holds {_NOT_SCALAR[code]} voxels, one number a voxel is needed: convert it to gray")
-    if code not in _DTYPES or header["magic"][:2] != b"n+":
+    if code not in DTYPES or header["magic"][:2] != b"n+":
         raise InputError(
             f"{path} has NIfTI datatype {code} and magic {bytes(header['magic'])!r}, a single-file NIfTI of real "
             f"numbers is needed: convert it, for example with Slicer"
         )
-    return header, np.dtype(_DTYPES[code]).newbyteorder(order), length
+    return header, np.dtype(DTYPES[code]).newbyteorder(order), length
+
+
+def layout(fields: Mapping[str, tuple[str, int]], count_bytes: int) -> np.dtype[Any]:
+    """Where the fields of a header lie, little-endian."""
+    return np.dtype(
+        {"names": list(fields), "formats": [f for f, _ in fields.values()],
+         "offsets": [o for _, o in fields.values()], "itemsize": count_bytes}
+    ).newbyteorder("<")  # fmt: skip
 
 
 def _size(path: Path, header: Header) -> tuple[int, ...]:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from StrokeSegLib.disk import DISK_FULL, check_room, disk_full, flush_to_disk
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.blocks import write_gzip, write_plain
+from StrokeSegLib.io.headers import fits_nifti, nifti_header, nrrd_header
 from StrokeSegLib.io.metaimage import check_whole
 from StrokeSegLib.io.nifti import read_nifti
 from StrokeSegLib.io.reading import quiet_itk
 from StrokeSegLib.volume import LPS_TO_RAS, Volume, to_sitk
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+_NIFTI = (".nii.gz", ".nii")
 _UNZIPPED = (".nii", ".mha")
 #: Room for the header of an unzipped file.
 _HEADER_BYTES = 1000
@@ -43,13 +50,25 @@ class Segment:
     algorithm_name: str
 
 
-def write_image(volume: Volume, path: str | os.PathLike[str]) -> None:
+def write_image(volume: Volume, path: str | os.PathLike[str], *, decimals: int | None = None) -> None:
     """Writes a volume in the format of the path's suffix (.nii.gz, .nii, .nrrd, .mha); masks are written as uint8.
+
+    Args:
+        volume: What is written.
+        path: Its folder exists.
+        decimals: Values are rounded to so many; as they are when None.
 
     Raises:
         InputError: Unknown suffix, no such folder, no permission, or no room; what was half written is removed.
     """
-    _write_whole(to_sitk(volume), Path(path))
+    path = Path(path)
+    volume = volume.with_array(_as_stored(volume.array))
+    if path.name.endswith(_NIFTI) and fits_nifti(volume):
+        _write_whole(partial(_write_bytes, nifti_header(volume), b"", volume.array, decimals), path)
+        return
+    if decimals is not None:
+        volume = volume.with_array(volume.array.round(decimals))
+    _write_whole(partial(_write_with_itk, to_sitk(volume)), path)
 
 
 def write_segmentation(labels: Volume, path: str | os.PathLike[str], segments: Sequence[Segment]) -> None:
@@ -66,15 +85,14 @@ def write_segmentation(labels: Volume, path: str | os.PathLike[str], segments: S
     path = Path(path)
     if not path.name.endswith(".seg.nrrd"):
         raise InputError(f"{path} is no name for a segmentation, Slicer needs .seg.nrrd: rename it")
-    unknown = set(np.unique(labels.array).tolist()) - {0} - {s.value for s in segments}
+    present = {int(v) for plane in labels.array if plane.any() for v in np.unique(plane)}
+    unknown = present - {0} - {s.value for s in segments}
     if unknown:
         raise InputError(
             f"labels {sorted(unknown)} have no segment (known: {[s.value for s in segments]}): describe them"
         )
-    image = to_sitk(labels.with_array(labels.array.astype(np.uint8)))
-    for key, value in _segmentation_fields(labels, segments).items():
-        image.SetMetaData(key, value.replace("\n", " "))  # a line break would end the NRRD header
-    _write_whole(image, path)
+    header = nrrd_header(labels, _segmentation_fields(labels, segments))
+    _write_whole(partial(_write_bytes, b"", header, labels.array.astype(np.uint8, copy=False), None), path)
 
 
 def _segmentation_fields(labels: Volume, segments: Sequence[Segment]) -> dict[str, str]:
@@ -112,21 +130,21 @@ def _segmentation_fields(labels: Volume, segments: Sequence[Segment]) -> dict[st
     return fields
 
 
-def _write_whole(image: sitk.Image, path: Path) -> None:
+def _as_stored(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype == np.bool_:
+        return np.ascontiguousarray(array).view(np.uint8)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _write_whole(write: Callable[[Path], None], path: Path) -> None:
     if not path.name.endswith(_SUFFIXES):
         raise InputError(f"{path} has no suffix that can be written, needed one of {', '.join(_SUFFIXES)}: rename it")
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist, an existing one is needed: create it")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError(f"{path} can not be written (no permission): choose another folder")
-    zipped = not path.name.endswith(_UNZIPPED)
     try:
-        if not zipped:  # their C code prints to stderr when there is no room; the others' says it in an exception
-            check_room(path, image.GetNumberOfPixels() * image.GetSizeOfPixelComponent() + _HEADER_BYTES)
-        with quiet_itk():
-            sitk.WriteImage(image, str(path), useCompression=zipped)
-        flush_to_disk(path)
-        _check_written(image, path)
+        write(path)
     except (RuntimeError, InputError) as error:  # ITK says no more than that, and may say nothing
         path.unlink(missing_ok=True)
         raise disk_full(path.parent) from error
@@ -137,13 +155,42 @@ def _write_whole(image: sitk.Image, path: Path) -> None:
         raise
 
 
-def _check_written(image: sitk.Image, path: Path) -> None:
-    """Reads the file to its last byte.
+def _write_bytes(zipped_header: bytes, header: bytes, array: NDArray[Any], decimals: int | None, path: Path) -> None:
+    """Writes the header as it is, then one gzip stream (of a .nii: plain bytes) of the zipped header and the voxels.
+
+    Raises:
+        InputError: What is on the disk is not what was written.
+        OSError: There is no room.
+    """
+    if path.suffix == ".nii":
+        with path.open("wb") as file:
+            size = write_plain(file, zipped_header, array, decimals)
+        flush_to_disk(path)
+        whole = path.stat().st_size == size
+    else:
+        with path.open("wb") as file:
+            file.write(header)
+            checksum = write_gzip(file, zipped_header, array, decimals)
+        flush_to_disk(path)
+        whole = zlib.crc32(path.read_bytes()[len(header) :]) == checksum
+    if not whole:
+        raise InputError(f"{path} is not what was written: write it again")
+
+
+def _write_with_itk(image: sitk.Image, path: Path) -> None:
+    """Writes and reads the file to its last byte.
 
     Raises:
         InputError, RuntimeError: It is not whole.
+        OSError: There is no room.
     """
-    if path.name.endswith((".nii", ".nii.gz")):
+    zipped = not path.name.endswith(_UNZIPPED)
+    if not zipped:  # their C code prints to stderr when there is no room; the others' says it in an exception
+        check_room(path, image.GetNumberOfPixels() * image.GetSizeOfPixelComponent() + _HEADER_BYTES)
+    with quiet_itk():
+        sitk.WriteImage(image, str(path), useCompression=zipped)
+    flush_to_disk(path)
+    if path.name.endswith(_NIFTI):
         read_nifti(path)
     else:
         if path.suffix == ".mha":

@@ -76,7 +76,8 @@ def draw_overlay(
     shown = choose_slices(labels, view, MAX_SLICES)
     tiles = slice_tiles(image, view, shown, [(labels.array, LABEL_COLORS)], window)
     page = montage(tiles)
-    _head(page, title, measure_lesions(labels), {**LABEL_NAMES, **(names or {})}, _shown(labels, view, shown))
+    lesions = measure_lesions(labels, plane=np.zeros(3))  # sides are not told here: no plane needs to be looked for
+    _head(page, title, lesions, {**LABEL_NAMES, **(names or {})}, _shown(labels, view, shown))
     foot(page, view)
     save_picture(page, path)
 
@@ -262,7 +263,7 @@ def save_picture(page: Image.Image, path: Path) -> None:
     """A reader finds the old picture or the new one, never half."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        page.save(beside, format="PNG", optimize=True)
+        page.save(beside, format="PNG", compress_level=3)  # a little larger than the smallest, and much sooner
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

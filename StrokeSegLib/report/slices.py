@@ -99,8 +99,7 @@ def position_mm(grid: Volume, view: View, number: int) -> float:
 
 def slices_with_lesion(labels: Volume, view: View) -> dict[int, int]:
     """Lesion voxels by slice number, for the slices that hold any."""
-    across = tuple(a for a in range(3) if a != 2 - view.normal)
-    voxels = np.count_nonzero(labels.array, axis=across)
+    voxels = [np.count_nonzero(plane) for plane in np.moveaxis(labels.array, 2 - view.normal, 0)]
     return {int(n): int(voxels[n]) for n in np.flatnonzero(voxels)}
 
 

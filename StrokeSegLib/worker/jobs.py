@@ -45,8 +45,9 @@ class Jobs:
         words = _checked(
             params,
             needed={"model": _is_text, "inputs": _is_paths, "out": _is_text},
-            optional={"device": _is_text, "backend": _is_text, "threshold": _is_number, "force": _is_yes_or_no},
-        )
+            optional={"device": _is_text, "backend": _is_text, "threshold": _is_number, "force": _is_yes_or_no,
+                      "compress": _is_yes_or_no},
+        )  # fmt: skip
 
         def work(progress: Progress) -> dict[str, Any]:
             try:
@@ -67,14 +68,14 @@ class Jobs:
 
         imported = time.perf_counter()
         self._engine = self._engine or Engine(keep=KEPT_MODELS)
-        out, force = Path(words.pop("out")), words.pop("force", False)
+        out, force, compress = Path(words.pop("out")), words.pop("force", False), words.pop("compress", True)
         progress("read", 0, len(words["inputs"]))
         check_target(out, force=force)
         result = segment(progress=progress, engine=self._engine, **words)
         found = result.measurements
         self._used[result.card.id] = (result.card, Choice(found["backend"], found["device"]))
         progress("write", 0, 1)
-        result.write(out, force=force)
+        result.write(out, force=force, compress=compress)
         progress("write", 1, 1)
         seconds = {
             "import": imported - started,

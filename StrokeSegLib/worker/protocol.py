@@ -2,7 +2,8 @@
 
 Requests (client to worker), each answered with ``result`` or ``error`` of the same ``id``:
 
-* ``segment`` {model, inputs {role: path}, out, device, backend, threshold, force} -> {measurements, out, seconds}
+* ``segment`` {model, inputs {role: path}, out, device, backend, threshold, force, compress} -> {measurements, out,
+  seconds}; ``compress`` false writes .nii in place of .nii.gz, for who reads them at once
 * ``train`` {system, preset, data, out, set [key=value], init, resume, device} -> {run}
 * ``cancel`` {id} -> {cancelled}; the request that was canceled gets error -32002 of its own
 * ``status`` {} -> {busy, job, queued, models, version, pid}

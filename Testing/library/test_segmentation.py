@@ -155,6 +155,19 @@ def test_the_written_folder_holds_what_the_contract_names(result: SegmentationRe
     assert set(written["seconds"]) >= {"read", "load", "preprocess", "network", "restore", "measure", "write"}
 
 
+def test_an_uncompressed_folder_holds_the_same_numbers(result: SegmentationResult, tmp_path: Path) -> None:
+    result.write(tmp_path / "plain", compress=False)
+    result.write(tmp_path / "zipped")
+    for name in ("lesion", "probability", "uncertainty"):
+        plain = read_image(tmp_path / "plain" / f"{name}.nii").volume
+        zipped = read_image(tmp_path / "zipped" / f"{name}.nii.gz").volume
+        assert plain.array.dtype == zipped.array.dtype
+        assert np.array_equal(plain.array, zipped.array)
+        assert plain.same_grid(result.labels)
+    result.write(tmp_path / "plain", force=True)  # results are replaced, not added to
+    assert list((tmp_path / "plain").glob("*.nii")) == []
+
+
 def test_progress_ends_each_stage(case: SyntheticCase) -> None:
     last: dict[str, tuple[int, int]] = {}
     segment(case.images, "mri", "cpu", lambda stage, done, total: last.__setitem__(stage, (done, total)))
