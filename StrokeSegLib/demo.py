@@ -1,4 +1,4 @@
-"""``strokeseg demo``: generated heads with a known stroke through the bundled models, one on MRI and one on CT."""
+"""``strokeseg demo``: generated heads with a known stroke through the bundled models, on MRI and on CT perfusion."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.io import write_image
 from StrokeSegLib.metrics import dice
 from StrokeSegLib.result_folder import check_target
-from StrokeSegLib.synth.ct import make_ct_case
-from StrokeSegLib.synth.ct_ranges import CT_RANGES
+from StrokeSegLib.synth.ctp import make_ctp_case
+from StrokeSegLib.synth.ctp_ranges import CTP_RANGES
 from StrokeSegLib.synth.diffusion import SyntheticCase, make_case
 from StrokeSegLib.synth.mri_ranges import DIFFUSION
 from StrokeSegLib.synth.procedural import procedural_head
 
 MODEL = "mri"
-CT_MODEL = "three-projection"
-#: Where, in the demo's folder, the CT and its results lie; those of the MRI lie in the folder itself.
-CT_FOLDER = "ct"
+CT_MODEL = "ct-perfusion"
+#: Where, in the demo's folder, the perfusion maps and their results lie; those of the MRI lie in the folder itself.
+CT_FOLDER = "ct-perfusion"
+#: What is compared with the truth: ischemic lesion or core; penumbra is a rule's, beside it.
+LESION = 1
 #: The heads and strokes of the demo; any number would do, this one has a middle-sized infarct.
 SEED = 43
 SPACING_MM = (1.4, 1.4, 4.0)
-CT_SPACING_MM = (0.9, 0.9, 5.0)
+CT_SPACING_MM = (1.8, 1.8, 5.0)
 #: A scan of fair quality with one infarct: what a first look should show. Harder ones are for training.
 CALM = replace(
     DIFFUSION,
@@ -44,35 +46,20 @@ CALM = replace(
     rim_gain=(0.2, 0.5),
     old_infarct_chance=0.0,
 )
-#: The same for CT, with one bleeding in the brain's tissue.
-CALM_CT = replace(
-    CT_RANGES,
+#: The same for perfusion maps: a whole brain, little noise, one core with its penumbra.
+CALM_CTP = replace(
+    CTP_RANGES,
+    slab_chance=0.0,
     tilt_degrees=(-3, 3),
-    noise_hu=(1.8, 2.4),
-    psf_fwhm_mm=(1.0, 1.4),
-    sharp_kernel_chance=0.0,
-    rim_hu=(0, 2),
-    streak_hu=(0, 4),
-    offset_hu=(-0.5, 0.5),
-    gain=(0.99, 1.01),
-    motion_chance=0.0,
-    metal_chance=0.0,
-    view_cut_chance=0.0,
-    eight_bit_chance=0.0,
-    skull_stripped_chance=0.0,
-    ventricle_growth=(-0.05, 0.15),
-    sulcus_growth=(-0.2, 0.3),
-    parenchymal_chance=1.0,
-    ventricular_chance=0.0,
-    subdural_chance=0.0,
-    epidural_chance=0.0,
-    subarachnoid_chance=0.0,
-    parenchymal_ml=(20, 40),
-    pale_blood_chance=0.0,
-    old_infarct_chance=0.0,
+    warp_mm=(1.0, 1.5),
+    no_core_chance=0.0,
+    carotid_chance=0.0,
     white_matter_disease_chance=0.0,
-    lacune_chance=0.0,
-    cyst_chance=0.0,
+    old_infarct_chance=0.0,
+    cbf_noise=(1.0, 2.0),
+    cbv_noise=(0.08, 0.15),
+    tmax_noise_s=(0.1, 0.2),
+    quantized_chance=0.0,
 )
 
 
@@ -83,9 +70,9 @@ def demo_case(seed: int = SEED) -> SyntheticCase:
 
 
 def demo_ct_case(seed: int = SEED) -> SyntheticCase:
-    """The demo's CT and truth."""
+    """The demo's maps of CT perfusion, its CT, and truth."""
     rng = np.random.default_rng(seed)
-    return make_ct_case(rng, procedural_head(rng), ranges=CALM_CT, kind="hemorrhagic", spacing_mm=CT_SPACING_MM)
+    return make_ctp_case(rng, procedural_head(rng), ranges=CALM_CTP, healthy=False, spacing_mm=CT_SPACING_MM)
 
 
 def run_demo(out: Path, progress: Progress) -> list[str]:
@@ -98,7 +85,7 @@ def run_demo(out: Path, progress: Progress) -> list[str]:
     """
     check_target(out, force=True)
     lines = _shown(demo_case, MODEL, "infarct", out, progress)
-    lines += _shown(demo_ct_case, CT_MODEL, "hemorrhage", out / CT_FOLDER, progress)
+    lines += _shown(demo_ct_case, CT_MODEL, "core", out / CT_FOLDER, progress)
     pictures = f"{out / 'overlay.png'} and {out / CT_FOLDER / 'overlay.png'}"
     return [*lines, f"Look at {pictures}; numbers are in measurements.json beside them."]
 
@@ -115,13 +102,16 @@ def _shown(make: Callable[[], SyntheticCase], model: str, what: str, out: Path, 
     for name, volume in {**case.images, "truth": case.truth}.items():
         write_image(volume, out / f"{name}.nii.gz")
     progress("write", 1, 1)
-    truth_ml = float(np.count_nonzero(case.truth.array)) * case.truth.voxel_volume_ml
-    found = result.measurements
-    agreement = dice(result.labels.array > 0, case.truth.array > 0)
-    sides = ", ".join(f"{lesion['volume_ml']:.1f} mL {lesion['side']}" for lesion in found["lesions"][:3])
-    images = " and ".join(role.upper() for role in case.images)
+    lesion = case.truth.array == LESION
+    truth_ml = float(np.count_nonzero(lesion)) * case.truth.voxel_volume_ml
+    found = [each for each in result.measurements["lesions"] if each["label"] == LESION]
+    found_ml = sum(each["volume_ml"] for each in found)
+    agreement = dice(result.labels.array == LESION, lesion)
+    sides = ", ".join(f"{each['volume_ml']:.1f} mL {each['side']}" for each in found[:3])
+    *most, last = (role.upper() for role in case.images)
+    images = f"{', '.join(most)} and {last}"
     return [
         f"{images} of a generated head with {truth_ml:.1f} mL of {what}: model {model} found "
-        f"{found['total_volume_ml']:.1f} mL in {len(found['lesions'])} lesion(s): {sides or 'none'}.",
+        f"{found_ml:.1f} mL in {len(found)} lesion(s): {sides or 'none'}.",
         f"Agreement with the known truth (Dice, on a generated image): {agreement:.2f}.",
     ]

@@ -34,7 +34,7 @@ from StrokeSegLib.report.measurements import (
     reasons_for_review,
     record_input,
 )
-from StrokeSegLib.report.overlay import draw_overlay
+from StrokeSegLib.report.overlay import CT_WINDOW_HU, draw_overlay
 from StrokeSegLib.result_folder import staged_results
 from StrokeSegLib.systems import SYSTEMS, System
 from StrokeSegLib.systems.ct_perfusion import CORE, CT_PERFUSION, PENUMBRA
@@ -102,6 +102,7 @@ class SegmentationResult:
                 folder / "overlay.png",
                 title=f"{self.card.title}, version {self.card.version}",
                 names={label.value: label.name for label in self.card.labels},
+                window=CT_WINDOW_HU if next(iter(self.measurements["inputs"])) == "ct" else None,
             )
             self.measurements["seconds"]["write"] = round(time.perf_counter() - started, 3)
             (folder / "measurements.json").write_text(json.dumps(self.measurements, indent=2) + "\n", encoding="utf-8")

@@ -103,7 +103,13 @@ def test_the_demo_finds_draws_and_can_be_repeated(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert "Dice, on a generated image" in done.stdout
     names = {file.name for file in (tmp_path / "demo").iterdir()}
-    assert names >= {"dwi.nii.gz", "adc.nii.gz", "truth.nii.gz", "lesion.nii.gz", "overlay.png", "measurements.json"}
+    results = {"truth.nii.gz", "lesion.nii.gz", "overlay.png", "measurements.json"}
+    assert names >= {"dwi.nii.gz", "adc.nii.gz", *results}
+    of_ct = {file.name for file in (tmp_path / "demo" / "ct-perfusion").iterdir()}
+    assert of_ct >= {"ct.nii.gz", "cbf.nii.gz", "cbv.nii.gz", "mtt.nii.gz", "tmax.nii.gz", *results}
+    perfusion = json.loads((tmp_path / "demo" / "ct-perfusion" / "measurements.json").read_text())["perfusion"]
+    assert perfusion["core_ml"] > 0
+    assert perfusion["mismatch_ratio"] >= 1
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
