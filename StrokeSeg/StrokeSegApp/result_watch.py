@@ -28,10 +28,11 @@ _observedScenes: dict[int, Any] = {}
 def install() -> None:
     """Watch the results of the scene, those that come with a scene file, and what is removed; calling twice is fine."""
     mrmlScene = slicer.mrmlScene
-    if id(mrmlScene) not in _observedScenes:
-        _observedScenes[id(mrmlScene)] = mrmlScene
-        mrmlScene.AddObserver(mrmlScene.EndImportEvent, _onImported)
-        mrmlScene.AddObserver(mrmlScene.NodeAboutToBeRemovedEvent, _onRemoved)
+    if id(mrmlScene) in _observedScenes:
+        return
+    _observedScenes[id(mrmlScene)] = mrmlScene
+    mrmlScene.AddObserver(mrmlScene.EndImportEvent, _onImported)
+    mrmlScene.AddObserver(mrmlScene.NodeAboutToBeRemovedEvent, _onRemoved)
     _onImported()
 
 
@@ -128,9 +129,15 @@ def _fingerprint(segment: Any) -> str:
     if scalars is None or i1 < i0 or j1 < j0 or k1 < k0:
         return "0 0 0 0 0"
     array = vtk_to_numpy(scalars).reshape(k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1)
-    ijk = np.argwhere(array == segment.GetLabelValue())[:, ::-1] + (i0, j0, k0)
-    if len(ijk) == 0:
-        return "0 0 0 0 0"
+    hit = array == segment.GetLabelValue()
+    first = []
+    for axis in range(3):  # cut to the segment's box, an axis after the other: a lesion is a small part of a scan
+        where = np.flatnonzero(hit.any(axis=tuple(a for a in range(3) if a != axis)))
+        if len(where) == 0:
+            return "0 0 0 0 0"
+        first.append(int(where[0]))
+        hit = hit.take(range(where[0], where[-1] + 1), axis=axis)
+    ijk = np.argwhere(hit)[:, ::-1] + (i0 + first[2], j0 + first[1], k0 + first[0])
     matrix = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(matrix)
     place = slicer.util.arrayFromVTKMatrix(matrix)
