@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from StrokeSegApp.paths import resourcePath
 from StrokeSegLib.errors import InputError
@@ -102,12 +103,42 @@ def addSegmentation(
 
 
 def writeSegment(segmentation: Any, identifier: str, mask: np.ndarray, reference: Any) -> None:
-    """Give a segment the voxels of a mask (0 and 1) on the grid of a volume node."""
+    """Give a segment the voxels of a mask (0 and 1) on the grid of a volume node under the same transform."""
+    box = _boxOf(mask)
+    if box is None:
+        _writeWhole(segmentation, identifier, mask, reference)
+        return
+    # The segment's box alone: a lesion is a small part of a scan, and Slicer copies what it is given several times.
+    matrix = vtk.vtkMatrix4x4()
+    reference.GetIJKToRASMatrix(matrix)
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.SetGeometryFromImageToWorldMatrix(matrix)
+    labelmap.SetExtent(*(edge for each in box[::-1] for edge in (each.start, each.stop - 1)))
+    labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    vtk_to_numpy(labelmap.GetPointData().GetScalars())[:] = mask[box].ravel()
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    if not logic.SetBinaryLabelmapToSegment(labelmap, segmentation, identifier):
+        raise RuntimeError(f"Slicer did not take the voxels of segment {identifier}")
+
+
+def _writeWhole(segmentation: Any, identifier: str, mask: np.ndarray, reference: Any) -> None:
     before = set(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeDisplayNode"))
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, identifier, reference)
     # Slicer removes the label map that it goes through, and leaves its display node.
     for display in set(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")) - before:
         slicer.mrmlScene.RemoveNode(display)
+
+
+def _boxOf(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
+    """Slices along k, j, i around all that is not 0; None where there is nothing."""
+    part, box = mask, []
+    for axis in range(3):
+        where = np.flatnonzero(part.any(axis=tuple(a for a in range(3) if a != axis)))
+        if len(where) == 0:
+            return None
+        box.append(slice(int(where[0]), int(where[-1]) + 1))
+        part = part[tuple(box[axis] if a == axis else slice(None) for a in range(3))]
+    return box[0], box[1], box[2]
 
 
 def showResult(segmentation: Any, reference: Any) -> None:
