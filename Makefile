@@ -12,7 +12,7 @@ demo: $(VENV)/plain.stamp          ## a generated head with a stroke: found, mea
 	$(BIN)/strokeseg demo --out "$(OUT)"
 
 test: $(VENV)/test.stamp           ## all tests; fails when none ran
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --durations 20
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --durations 20
 
 lint: $(VENV)/test.stamp           ## style, types, import rules
 	$(BIN)/ruff check .

@@ -247,7 +247,7 @@ class Worker:
 
     # What comes in
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes, *, last: bool = False) -> None:
         try:
             message = decode(line)
         except ProtocolError:
@@ -260,7 +260,10 @@ class Worker:
                 call.progress = Step(params["stage"], params["done"], params["total"], params["eta_s"])
         elif message.get("method") == "log":
             self.log.append(f"{params['level']}: {params['text']}")
-        elif (call := self._calls.pop(message.get("id"), None)) is not None:  # type: ignore[arg-type]
+        elif (call := self._calls.get(message.get("id"))) is not None:  # type: ignore[arg-type]
+            if last and call.cancelled_at is None and "error" in message and message["error"]["code"] == CANCELLED:
+                return  # nobody asked for that: a worker that is ended gives up what it had not begun
+            del self._calls[message["id"]]
             if "result" in message:
                 call.end(message["result"])
             else:
@@ -295,7 +298,7 @@ class Worker:
         assert self.child is not None
         self.child.kill(grace_s)
         for line in self.child.new_lines():  # the last words may be an answer
-            self._take(line)
+            self._take(line, last=True)
         self.child = None
         calls, self._calls = list(self._calls.values()), {}
         left = [call for call in calls if again and call.cancelled_at is None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -22,6 +23,8 @@ def protected_streams() -> tuple[Iterator[bytes], Callable[[Message], None]]:
         The lines that come in, until the other side closes; and a function that sends a message, for any thread.
     """
     sys.stdout.flush()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what is printed is there even if the process is killed
     incoming, outgoing = os.dup(0), os.dup(1)  # not inherited by children
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

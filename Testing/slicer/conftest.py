@@ -46,6 +46,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("gui" if "stand_in" in item.name else "mrml")
+            item.add_marker(pytest.mark.xdist_group("slicer"))  # one application a process, its tests in their order
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ from StrokeSegLib.errors import InputError
 from StrokeSegLib.models import find_model
 from StrokeSegLib.resources import models_folder
 
+#: Ids of the models that come with StrokeSeg, in the order of the list.
+BUNDLED = sorted(folder.parent.name for folder in models_folder().glob("*/model.json"))
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -46,7 +49,7 @@ def everythingIn(store):
 
 def test_without_a_store_the_bundled_models_are_there_and_can_not_be_removed(store):
     models = model_store.installed(store)
-    assert [model.folder for model in models] == [models_folder() / "mri"]
+    assert [model.folder for model in models] == [models_folder() / name for name in BUNDLED]
     assert all(model.bundled and model.sizeBytes > 1e6 for model in models)
     with pytest.raises(InputError, match="comes with StrokeSeg"):
         model_store.remove(models[0])
@@ -58,28 +61,28 @@ def test_an_imported_model_is_listed_with_its_own_files_and_can_be_found_and_rem
     card = model_store.importModel(folder, store)
     assert card.folder == store / "our-mri"
     assert everythingIn(store) == sorted(["our-mri", "model.json", "graph.onnx", "weights.safetensors", "README.md"])
-    assert [each.id for each in model_store.cards(store)] == ["mri", "our-mri"]
+    assert [each.id for each in model_store.cards(store)] == [*BUNDLED, "our-mri"]
     model_store.verify(card)
     assert model_store.findModel("our-mri", store).title == "Our own"
     assert find_model(model_store.modelWord(card)).title == "Our own"  # what the worker will find
     assert model_store.modelWord(find_model("mri")) == "mri"
-    model_store.remove(model_store.installed(store)[1])
+    model_store.remove(model_store.installed(store)[len(BUNDLED)])
     assert everythingIn(store) == []
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones(store, folder):
     model_store.importModel(folder, store)
-    with pytest.raises(InputError, match="unknown model 'x'; known: mri, our-mri"):
+    with pytest.raises(InputError, match=f"unknown model 'x'; known: {', '.join(BUNDLED)}, our-mri"):
         model_store.findModel("x", store)
 
 
 def test_a_damaged_model_of_the_user_is_listed_with_what_is_wrong_and_the_others_stay_usable(store, folder):
     model_store.importModel(folder, store)
     (store / "our-mri" / "model.json").write_text("{")
-    damaged = model_store.installed(store)[1]
+    damaged = model_store.installed(store)[len(BUNDLED)]
     assert damaged.card is None
     assert "no valid model card" in damaged.problem
-    assert [card.id for card in model_store.cards(store)] == ["mri"]
+    assert [card.id for card in model_store.cards(store)] == BUNDLED
     model_store.remove(damaged)
     assert everythingIn(store) == []
 
@@ -165,13 +168,13 @@ def test_a_file_that_is_in_use_as_on_windows_is_said_and_the_model_stays_whole(s
 
     monkeypatch.setattr(model_store.os, "replace", locked)
     with pytest.raises(InputError, match=r"used by another process.*restart Slicer"):
-        model_store.remove(model_store.installed(store)[1])
+        model_store.remove(model_store.installed(store)[len(BUNDLED)])
     model_store.verify(model_store.findModel("our-mri", store))
 
 
 def test_an_import_that_was_killed_is_no_model(store, folder):
     shutil.copytree(folder, store / ".our-mri-1234")
-    assert [card.id for card in model_store.cards(store)] == ["mri"]
+    assert [card.id for card in model_store.cards(store)] == BUNDLED
 
 
 def test_the_users_models_lie_beside_slicers_settings_and_outlive_the_extension():

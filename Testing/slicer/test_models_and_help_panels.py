@@ -16,6 +16,8 @@ from StrokeSegApp import dependencies, model_store
 from StrokeSegLib.models import find_model
 from StrokeSegLib.resources import models_folder
 
+BUNDLED = sorted(folder.parent.name for folder in models_folder().glob("*/model.json"))
+
 
 @pytest.fixture
 def panel(openPanel, monkeypatch, tmp_path):
@@ -49,9 +51,11 @@ def test_on_the_stand_in_the_bundled_model_is_shown_with_hash_and_licence_and_ca
     section(panel, "models")
     ui = panel.ui
     card = find_model("mri")
-    assert ui.modelsTable.item(0, 0).text() == card.title
-    assert ui.modelsTable.item(0, 1).text() == card.version
-    assert ui.modelsTable.item(0, 2).text().endswith(" MB")
+    row = BUNDLED.index("mri")
+    ui.modelsTable.setCurrentCell(row, 0)
+    assert ui.modelsTable.item(row, 0).text() == card.title
+    assert ui.modelsTable.item(row, 1).text() == card.version
+    assert ui.modelsTable.item(row, 2).text().endswith(" MB")
     assert f"License: {card.licence}" in ui.modelsDetailLabel.text
     assert card.sha256 in ui.modelsDetailLabel.text.replace(" ", "")
     assert not ui.modelsRemoveButton.enabled
@@ -68,18 +72,18 @@ def test_on_the_stand_in_a_folder_is_imported_listed_everywhere_and_removed_agai
     choosing(ours(tmp_path))
     click(ui.modelsImportButton)
     assert ui.modelsStatusLabel.text == "Our own can be chosen now."
-    assert [ui.modelsTable.item(row, 0).text() for row in range(ui.modelsTable.rowCount)][1:] == ["Our own"]
+    assert [ui.modelsTable.item(row, 0).text() for row in range(ui.modelsTable.rowCount)][len(BUNDLED) :] == ["Our own"]
     assert ui.modelSelector.findText("Our own") >= 0
     assert ui.batchModelSelector.findText("Our own") >= 0
     checkNothingIsCut(panel)
-    ui.modelsTable.setCurrentCell(1, 0)
+    ui.modelsTable.setCurrentCell(len(BUNDLED), 0)
     assert "your own" in ui.modelsDetailLabel.text
     answers = iter([False, True])
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda question: "Our own" in question and next(answers))
     click(ui.modelsRemoveButton)
-    assert ui.modelsTable.rowCount == 2  # the user said no
+    assert ui.modelsTable.rowCount == len(BUNDLED) + 1  # the user said no
     click(ui.modelsRemoveButton)
-    assert ui.modelsTable.rowCount == 1
+    assert ui.modelsTable.rowCount == len(BUNDLED)
     assert ui.modelSelector.findText("Our own") < 0
     assert list((tmp_path / "Modèles de Zoë").iterdir()) == []
 
@@ -92,7 +96,7 @@ def test_on_the_stand_in_a_bad_folder_is_one_line_and_no_folder_is_nothing(panel
     choosing(tmp_path)
     click(panel.ui.modelsImportButton)
     assert "holds no model.json" in panel.ui.modelsStatusLabel.text
-    assert panel.ui.modelsTable.rowCount == 1
+    assert panel.ui.modelsTable.rowCount == len(BUNDLED)
 
 
 def test_on_the_stand_in_a_model_with_changed_weights_is_found_out(panel, choosing, tmp_path):
@@ -104,7 +108,7 @@ def test_on_the_stand_in_a_model_with_changed_weights_is_found_out(panel, choosi
         last = file.read(1)[0]
         file.seek(-1, 2)
         file.write(bytes([last ^ 1]))
-    panel.ui.modelsTable.setCurrentCell(1, 0)
+    panel.ui.modelsTable.setCurrentCell(len(BUNDLED), 0)
     click(panel.ui.modelsVerifyButton)
     assert "the file was changed or damaged" in panel.ui.modelsStatusLabel.text
 
