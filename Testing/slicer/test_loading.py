@@ -77,8 +77,11 @@ def test_nothing_that_names_the_patient_comes_into_the_scene(scene, tmp_path):
     (series,) = loading.seriesIn(str(tmp_path / "dicom"))
     loading.loadSeries(str(tmp_path / "dicom"), series)
     scene.SetSaveToXMLString(1)
-    scene.Commit()
-    text = scene.GetSceneXMLString()
+    try:
+        scene.Commit()
+        text = scene.GetSceneXMLString()
+    finally:
+        scene.SetSaveToXMLString(0)  # or no later test could write a scene to a file
     assert "trace" in text
     assert "Secret" not in text
     assert "12345" not in text
