@@ -69,9 +69,9 @@ def qtApplication():
     return instance
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sharedLayout():
-    """Three slice views and a 3D view on the real scene, drawing into memory; made once."""
+    """Three slice views and a 3D view on the real scene, drawing into memory; made once a file of tests."""
     from stand_in import views
 
     if not views.canDraw():
