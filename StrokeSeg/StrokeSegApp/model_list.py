@@ -8,12 +8,21 @@ from StrokeSegApp import parameters
 from StrokeSegLib.errors import InputError
 
 
+#: Chosen where nothing was chosen yet, as in the library's ``segment``.
+DEFAULT_MODEL = "mri"
+
+
 def readModels(logic: Any) -> tuple[dict[str, Any], str]:
     """The installed models by id, and why there are none when they cannot be read."""
     try:
         return {model.id: model for model in logic.models()}, ""
     except (InputError, FileNotFoundError) as error:
         return {}, str(error)
+
+
+def defaultModel(models: dict[str, Any]) -> str:
+    """Id of the model to begin with; there must be one."""
+    return DEFAULT_MODEL if DEFAULT_MODEL in models else next(iter(models))
 
 
 def chosenModel(node: Any, models: dict[str, Any]) -> Any:

@@ -31,6 +31,16 @@ def test_on_the_stand_in_an_empty_scene_opens_the_panel_with_apply_off_and_says_
     assert not ui.progressBar.visible
 
 
+def test_on_the_stand_in_diffusion_is_the_model_to_begin_with_wherever_it_stands_in_the_list(openPanel):
+    perfusion = Card(id="ct-perfusion", title="Core", inputs=(Input("cbf", True),))
+    addHead("DWI")
+    addHead("ADC")
+    ui = openPanel(perfusion, Card(id="mri", title="Acute infarct", inputs=(Input("dwi", True), Input("adc", True)))).ui
+    assert ui.modelSelector.currentData == "mri"
+    assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", "ADC")
+    assert ui.applyButton.enabled
+
+
 def test_on_the_stand_in_only_the_rows_of_the_model_are_shown_and_optional_ones_say_so(openPanel):
     ui = openPanel().ui
     assert ui.dwiSelector.visible

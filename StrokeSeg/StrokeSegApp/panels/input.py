@@ -12,7 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from StrokeSegApp import input_checks, loading, parameters, scene
 from StrokeSegApp.input_roles import ROLES, chooseInputs, roleOf, roleTitle
-from StrokeSegApp.model_list import chosenModel, matches, readModels
+from StrokeSegApp.model_list import chosenModel, defaultModel, matches, readModels
 from StrokeSegApp.volume_facts import factsOf
 from StrokeSegLib.errors import InputError
 
@@ -54,7 +54,7 @@ class InputPanel(VTKObservationMixin):
     def onSceneChanged(self) -> None:
         node = self._logic.getParameterNode()
         if parameters.modelId(node) not in self._models and self._models:
-            parameters.setModelId(node, next(iter(self._models)))
+            parameters.setModelId(node, defaultModel(self._models))
         for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
             self._watch(volume)
         self._guessInputs()
