@@ -7,7 +7,6 @@ from typing import Any
 from StrokeSegApp import parameters
 from StrokeSegLib.errors import InputError
 
-
 #: Chosen where nothing was chosen yet, as in the library's ``segment``.
 DEFAULT_MODEL = "mri"
 
