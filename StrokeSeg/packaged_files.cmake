@@ -114,6 +114,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/followup/run.py
   StrokeSegLib/followup/time_point.py
   StrokeSegLib/inference/__init__.py
+  StrokeSegLib/inference/around.py
   StrokeSegLib/inference/arrays.py
   StrokeSegLib/inference/backends.py
   StrokeSegLib/inference/cache_folder.py

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from StrokeSegLib.batch.summary import Row, result_mark, row_of_result
 from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.inference.around import AroundBackend
 from StrokeSegLib.inference.backends import Backend, Choice
 from StrokeSegLib.inference.engine import Engine
 from StrokeSegLib.models import ModelCard
@@ -62,22 +62,12 @@ class SharedEngine(Engine):
         return {name: _TakingTurns(backend, self._turn) for name, backend in super().backends(card, choice).items()}
 
 
-class _TakingTurns:
+class _TakingTurns(AroundBackend):
     """A network that runs one batch at a time."""
 
     def __init__(self, backend: Backend, turn: threading.Lock) -> None:
-        self._backend, self._turn = backend, turn
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._backend, name)
-        if name != "on_rung":
-            return value
-
-        def on_rung(rung: Any) -> Any:
-            other = value(rung)
-            return self if other is self._backend else other
-
-        return on_rung
+        super().__init__(backend)
+        self._turn = turn
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Backend``."""

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
+from StrokeSegLib.inference.around import AroundBackend
 from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.models import ModelCard
 from StrokeSegLib.networks import build_network
 
 
-class Recorded:
+class Recorded(AroundBackend):
     """A backend under observation.
 
     Attributes:
@@ -26,20 +27,9 @@ class Recorded:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self.shapes: Counter[tuple[int, ...]] = Counter()
         self.seconds = 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._backend, name)
-        if name != "on_rung":
-            return value
-
-        def on_rung(rung: Any) -> Any:
-            other = value(rung)
-            return self if other is self._backend else other
-
-        return on_rung
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Backend``."""
