@@ -15,9 +15,15 @@ AIR_HU = -1000.0
 
 def beam_hardening(rng: np.random.Generator, hu: Float, mixture: Mixture, grid: ScanGrid, ranges: CtRanges) -> Float:
     """HU added: a bright rim under bone, and dark bands along rays that cross much bone (between the petrous bones)."""
-    wide = rng.uniform(10, 24)
-    rim = blur_mm(mixture.bone, grid.spacing_mm, wide) * np.float32(1.6 * rng.uniform(*ranges.rim_hu))
-    added = np.minimum(rim, np.float32(ranges.rim_hu[1])) * (mixture.brain > 0.3)
+    added = np.zeros(hu.shape, np.float32)
+    for at_bone_hu, fwhm_mm in ((ranges.glow_hu, ranges.glow_fwhm_mm), (ranges.cup_hu, ranges.cup_fwhm_mm)):
+        width, height = rng.uniform(*fwhm_mm), rng.uniform(*at_bone_hu)
+        near = _wide_blur(mixture.bone, grid.spacing_mm, width)
+        # Scaled to what brain beside bone has, whatever the bone's thickness.
+        beside = near[(mixture.brain > 0.5) & (mixture.bone > 0)]
+        if beside.size:
+            share = near / np.float32(max(float(np.median(beside)), 1e-3))
+            added += np.clip(share, 0, 1.5) * np.float32(height) * (mixture.brain > 0.3)
     strength = rng.uniform(*ranges.streak_hu)
     # Rays on a coarse in-plane grid, in a few directions; only bone that exceeds the neighboring rays' leaves a band.
     stride = max(1, round(2.0 / grid.spacing_mm[0]))
@@ -36,6 +42,18 @@ def beam_hardening(rng: np.random.Generator, hu: Float, mixture: Mixture, grid: 
         bands += band
     dark = np.clip(stretch(bands, grid.shape), 0, 1.3) * np.float32(strength)
     return np.asarray(added - dark * (mixture.bone < 0.5) * (hu > -300), np.float32)
+
+
+def _wide_blur(image: Float, spacing_mm: tuple[float, float, float], fwhm_mm: float) -> Float:
+    """``blur_mm`` with steps of a sixth of the width, which the result is smooth enough for."""
+    strides = [max(1, round(fwhm_mm / 6 / mm)) for mm in spacing_mm[::-1]]
+    fine = blur_mm(image, spacing_mm, fwhm_mm / 3) if max(strides) > 1 else image
+    i, j, k = (mm * n for mm, n in zip(spacing_mm, strides[::-1], strict=True))
+    # Whole steps from corner to corner, as `stretch` takes them.
+    padded = np.pad(fine, [(0, -(n - 1) % step) for n, step in zip(fine.shape, strides, strict=True)], mode="edge")
+    coarse = blur_mm(padded[:: strides[0], :: strides[1], :: strides[2]], (i, j, k), fwhm_mm)
+    depth, height, width = image.shape
+    return stretch(coarse, padded.shape)[:depth, :height, :width]
 
 
 def blur_plane(

@@ -61,7 +61,7 @@ class CtRanges:
     thin_slice_mm: Range = (1.0, 2.5)
     tilt_degrees: Range = (-25, 25)
     margin_mm: Range = (14, 30)  # air around the brain's box
-    psf_fwhm_mm: Range = (0.8, 2.4)
+    psf_fwhm_mm: Range = (0.8, 3.0)
     sharp_kernel_chance: float = 0.12  # edges enhanced, noise doubled
     #: SD of the noise at 5 mm slices; thinner slices have more, as the square root.
     noise_hu: Range = (1.2, 5.0)
@@ -69,7 +69,11 @@ class CtRanges:
     noise_limit_hu: float = 25.0
     offset_hu: Range = (-3.0, 3.0)
     gain: Range = (0.94, 1.06)
-    rim_hu: Range = (-1.0, 7.0)  # residual beam hardening under the bone
+    #: Residual beam hardening under the bone, at the bone: a narrow glow, and a wide cup.
+    glow_hu: Range = (0.0, 30.0)
+    glow_fwhm_mm: Range = (4.0, 12.0)
+    cup_hu: Range = (-3.0, 14.0)
+    cup_fwhm_mm: Range = (15.0, 50.0)
     streak_hu: Range = (0.0, 14.0)  # dark bands between dense bones
     motion_chance: float = 0.10
     metal_chance: float = 0.05

@@ -14,6 +14,7 @@ import numpy as np
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.preprocess.ct_brain import component_brain_mask, ct_brain_mask
+from StrokeSegLib.preprocess.ct_level import leveled
 from StrokeSegLib.preprocess.geometry import resample, to_axial, working_grid
 from StrokeSegLib.preprocess.normalize import minmax_brain, zscore, zscore_minmax_grey
 from StrokeSegLib.systems.base import Prepared, System
@@ -36,6 +37,7 @@ def prepare(
     norm: Literal["minmax_brain", "zscore_minmax_grey", "zscore"] = "zscore",
     in_plane_mm: float | None = 1.0,
     min_slice_mm: float = 3.0,
+    tissue_hu: float | None = None,
 ) -> Prepared:
     """The CT as the network sees it: one channel.
 
@@ -45,6 +47,8 @@ def prepare(
         norm: A function of ``preprocess.normalize``.
         in_plane_mm: Pixel of the working grid; None keeps the image's.
         min_slice_mm: Slices nearer than this are averaged; 0 keeps all.
+        tissue_hu: The brain's tissue is brought to this median, and the bright rim under the bone with it (see
+            ``preprocess.ct_level``); None leaves the HU as they are.
 
     Raises:
         InputError: The image shows no brain; an unknown setting.
@@ -55,6 +59,8 @@ def prepare(
     grid = working_grid(axial, axial.spacing_mm[0] if in_plane_mm is None else in_plane_mm, min_slice_mm)
     hu = resample(axial, grid, outside=AIR_HU).array
     mask = find_brain(hu, grid.spacing_mm, brain)
+    if tissue_hu is not None:
+        hu = leveled(hu, mask, grid.spacing_mm, tissue_hu)
     clamped = np.clip(hu, *CLAMP_HU)
     warnings = []
     if grid.spacing_mm[2] > THICK_SLICE_MM:

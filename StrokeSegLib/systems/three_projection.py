@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from StrokeSegLib.preprocess.ct_level import leveled
 from StrokeSegLib.preprocess.geometry import (
     Grid,
     cropped_or_padded,
@@ -28,9 +28,6 @@ from StrokeSegLib.systems.base import Prepared, System
 from StrokeSegLib.systems.dpn92_constants import PAPER
 from StrokeSegLib.systems.noncontrast_ct import AIR_HU, find_brain
 from StrokeSegLib.volume import Volume
-
-#: Brain tissue lies here, HU, even where a scanner is off by 20.
-TISSUE_HU = (10.0, 90.0)
 
 
 def prepare(  # noqa: PLR0913 (settings of a model card, by name)
@@ -56,8 +53,8 @@ def prepare(  # noqa: PLR0913 (settings of a model card, by name)
         slice_pixels: Axial slices are cropped or padded to this square about their middle; None leaves them.
         plane_spacing_mm: Of the isotropic grid for the coronal and the sagittal plane.
         max_slice_mm: Slices further apart than this leave only the axial plane.
-        tissue_hu: The brain's tissue is brought to this median, since scanners are off by several HU and blood is told
-            by 10 to 40 HU more; None leaves the HU as they are.
+        tissue_hu: The brain's tissue is brought to this median, and the bright rim under the bone with it (see
+            ``preprocess.ct_level``); None leaves the HU as they are.
 
     Raises:
         InputError: The image shows no brain.
@@ -89,16 +86,9 @@ def _prepared(
     hu = resample(axial, grid, outside=AIR_HU).array
     mask = find_brain(hu, grid.spacing_mm, brain)
     if tissue_hu is not None:
-        hu = hu + np.float32(tissue_hu - median_tissue_hu(hu, mask))
+        hu = leveled(hu, mask, grid.spacing_mm, tissue_hu)
     channels = np.stack([np.clip((hu - low) / np.float32(high - low), 0, 1) for low, high in windows_hu])
     return Prepared(channels.astype(np.float32, copy=False), grid, mask)
-
-
-def median_tissue_hu(hu: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
-    """Median of what can be tissue in the brain: neither fluid nor bone, in whatever way the scanner is off."""
-    inside = hu[brain]
-    tissue = inside[(inside > TISSUE_HU[0]) & (inside < TISSUE_HU[1])]
-    return float(np.median(tissue if tissue.size else inside))
 
 
 THREE_PROJECTION = System(

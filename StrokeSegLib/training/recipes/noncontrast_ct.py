@@ -22,6 +22,8 @@ from StrokeSegLib.training.source import Cases, Draw
 NETWORK = "residual-se-unet3d"
 #: Overlap of windows when a volume is read: the paper's quarter, and the half that is ours.
 PAPER_OVERLAP, OVERLAP = 0.25, 0.5
+#: Median of the bundled model's tissue: between white and gray matter.
+MEDIAN_HU = 31.0
 
 
 def paper(preset: PaperNoncontrastCt) -> Recipe:
@@ -118,6 +120,6 @@ def bundled(preset: BundledNoncontrastCt) -> Recipe:
         NETWORK,
         network_settings,
         draw,
-        prepare_settings={"norm": preset.norm, "in_plane_mm": preset.in_plane_mm},
+        prepare_settings={"norm": preset.norm, "in_plane_mm": preset.in_plane_mm, "tissue_hu": MEDIAN_HU},
         inference_settings={"window": list(preset.patch), "overlap": OVERLAP},
     )
