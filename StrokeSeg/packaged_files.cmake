@@ -14,6 +14,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/dependencies.py
   StrokeSegApp/exporting.py
   StrokeSegApp/following.py
+  StrokeSegApp/hidden_volumes.py
   StrokeSegApp/input_checks.py
   StrokeSegApp/input_roles.py
   StrokeSegApp/load_ahead.py
@@ -163,6 +164,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/preprocess/__init__.py
   StrokeSegLib/preprocess/brain.py
   StrokeSegLib/preprocess/ct_brain.py
+  StrokeSegLib/preprocess/ct_level.py
   StrokeSegLib/preprocess/geometry.py
   StrokeSegLib/preprocess/intensity.py
   StrokeSegLib/preprocess/mr_brain.py

@@ -28,7 +28,11 @@ FOLLOWING = ("labels", "lesions", "total_volume_ml", "needs_review")
 def hindrance(segmentation: Any) -> str:
     """Why another threshold cannot be had from this result without a new run; empty when it can."""
     measurements = scene.storedMeasurements(segmentation)
-    if measurements is None or not result_nodes.probabilities(segmentation) or not result_nodes.asFound(segmentation):
+    if (
+        measurements is None
+        or not result_nodes.hasProbabilities(segmentation)
+        or not result_nodes.asFound(segmentation)
+    ):
         return _("This result came without its probabilities.")
     system = SYSTEMS.get(measurements["system"])
     if system is not None and (system.rule is not None or system.way == "projections"):
@@ -58,7 +62,7 @@ def relabel(segmentation: Any, newThreshold: float) -> dict[str, Any]:
     assert found is not None
     if all(value == newThreshold for value in found[1].get("thresholds", {}).values()):
         return restore(segmentation)
-    probability = {value: scene.volumeFromNode(node) for value, node in _probabilities(segmentation).items()}
+    probability = result_nodes.probabilities(segmentation)
     thresholds = dict.fromkeys(probability, newThreshold)
     min_lesion_ml = float(segmentation.GetAttribute(result_nodes.MIN_LESION_ATTRIBUTE))
     labels = label_map(probability, thresholds, min_lesion_ml)
@@ -80,10 +84,6 @@ def restore(segmentation: Any) -> dict[str, Any]:
     for index in range(segmentation.GetSegmentation().GetNumberOfSegments()):
         segmentation.GetSegmentation().GetNthSegment(index).SetTag(result_watch.ALGORITHM_TYPE, result_watch.AUTOMATIC)
     return measurements
-
-
-def _probabilities(segmentation: Any) -> dict[int, Any]:
-    return result_nodes.probabilities(segmentation)
 
 
 def _measured(

@@ -17,6 +17,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from StrokeSegApp import result_watch, scene, views
+from StrokeSegApp.hidden_volumes import hide, whole
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import read_image
 from StrokeSegLib.volume import Volume
@@ -54,7 +55,7 @@ def bringIn(
     labels = read_image(_imageFile(out, "lesion")).volume
     probability = {label.value: read_image(path).volume for label, path in _probabilityFiles(out, model)}
     uncertaintyFile = _imageFile(out, "uncertainty")
-    uncertainty = read_image(uncertaintyFile).volume if uncertaintyFile.is_file() else None
+    unsure = read_image(uncertaintyFile).volume if uncertaintyFile.is_file() else None
     _nameInputs(measurements, names, sources)
     before = views.remember()
     algorithm = f"StrokeSeg {model.id} {model.version}"
@@ -68,10 +69,10 @@ def bringIn(
     )
     try:
         for value, volume in probability.items():
-            _hide(segmentation, PROBABILITY_ROLE + str(value), reference, volume, "probability")
-        if uncertainty is not None:
-            _hide(segmentation, UNCERTAINTY_ROLE, reference, uncertainty, "uncertainty")
-        _hide(segmentation, FOUND_ROLE, reference, labels, "as found")
+            hide(segmentation, PROBABILITY_ROLE + str(value), reference, volume, "probability", boxed=True)
+        if unsure is not None:
+            hide(segmentation, UNCERTAINTY_ROLE, reference, unsure, "uncertainty", boxed=True)
+        hide(segmentation, FOUND_ROLE, reference, labels, "as found")
     except InputError:
         remove(segmentation, restoreView=False)
         raise
@@ -112,12 +113,27 @@ def hiddenNodes(segmentation: Any) -> list[Any]:
     return [node for node in nodes if node is not None]
 
 
-def probabilities(segmentation: Any) -> dict[int, Any]:
-    """The hidden volume node with the probability of each label that has one."""
+def probabilities(segmentation: Any) -> dict[int, Volume]:
+    """The probability of each label that has one, on the grid of the input."""
+    return {value: whole(node, segmentation.GetNodeReference(FOUND_ROLE)) for value, node in _ofLabels(segmentation)}
+
+
+def hasProbabilities(segmentation: Any) -> bool:
+    """Whether there is a probability and a grid for it."""
+    return bool(_ofLabels(segmentation)) and segmentation.GetNodeReference(FOUND_ROLE) is not None
+
+
+def uncertainty(segmentation: Any) -> Volume | None:
+    """Where the model is unsure, on the grid of the input."""
+    node = uncertaintyOf(segmentation)
+    return None if node is None else whole(node, segmentation.GetNodeReference(FOUND_ROLE))
+
+
+def _ofLabels(segmentation: Any) -> list[tuple[int, Any]]:
     roles: list[str] = []
     segmentation.GetNodeReferenceRoles(roles)
     found = {role: segmentation.GetNodeReference(role) for role in roles if role.startswith(PROBABILITY_ROLE)}
-    return {int(role.removeprefix(PROBABILITY_ROLE)): node for role, node in sorted(found.items()) if node}
+    return [(int(role.removeprefix(PROBABILITY_ROLE)), node) for role, node in sorted(found.items()) if node]
 
 
 def uncertaintyOf(segmentation: Any) -> Any:
@@ -160,24 +176,6 @@ def _nameInputs(measurements: dict[str, Any], names: Mapping[str, str], sources:
         warnings = [text.replace(entry["path"], spoken) for text in warnings]
         entry["path"] = sources.get(role, "")
     measurements["warnings"] = warnings
-
-
-def _hide(segmentation: Any, role: str, reference: Any, volume: Volume, what: str) -> None:
-    """A hidden volume node on the grid of the reference, kept by the segmentation; it gets a display when shown."""
-    if not volume.same_grid(scene.volumeFromNode(reference)):
-        raise InputError(
-            f"the {what} of the result lies on another grid than volume '{reference.GetName()}': press Apply again"
-        )
-    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
-    node.UnRegister(None)
-    node.SetName(slicer.mrmlScene.GenerateUniqueName(f"{segmentation.GetName()} {what}"))
-    node.SetHideFromEditors(True)  # before it is added: nobody takes it for an input
-    slicer.mrmlScene.AddNode(node)
-    node.CopyOrientation(reference)
-    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
-    slicer.util.updateVolumeFromArray(node, volume.array)
-    segmentation.SetNodeReferenceID(role, node.GetID())
-    scene.placeBeside(reference, node)
 
 
 def _removeWhole(node: Any) -> None:

@@ -78,10 +78,10 @@ def _writeResult(folder: Path, segmentation: Any, labels: Any, measurements: dic
     """As ``strokeseg segment`` writes a result."""
     names = {label["value"]: label["name"] for label in measurements["labels"]}
     write_image(labels, folder / "lesion.nii.gz")
-    for value, node in result_nodes.probabilities(segmentation).items():
+    for value, probability in result_nodes.probabilities(segmentation).items():
         suffix = "" if len(names) == 1 else f"-{names[value].replace(' ', '-')}"
-        write_image(scene.volumeFromNode(node), folder / f"probability{suffix}.nii.gz")
-    uncertainty = result_nodes.uncertaintyOf(segmentation)
+        write_image(probability, folder / f"probability{suffix}.nii.gz")
+    uncertainty = result_nodes.uncertainty(segmentation)
     if uncertainty is not None:
-        write_image(scene.volumeFromNode(uncertainty), folder / "uncertainty.nii.gz")
+        write_image(uncertainty, folder / "uncertainty.nii.gz")
     (folder / "measurements.json").write_text(json.dumps(measurements, indent=2) + "\n", encoding="utf-8")

@@ -104,7 +104,7 @@ def addSegmentation(
 
 def writeSegment(segmentation: Any, identifier: str, mask: np.ndarray, reference: Any) -> None:
     """Give a segment the voxels of a mask (0 and 1) on the grid of a volume node under the same transform."""
-    box = _boxOf(mask)
+    box = boxOf(mask)
     if box is None:
         _writeWhole(segmentation, identifier, mask, reference)
         return
@@ -129,9 +129,9 @@ def _writeWhole(segmentation: Any, identifier: str, mask: np.ndarray, reference:
         slicer.mrmlScene.RemoveNode(display)
 
 
-def _boxOf(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
+def boxOf(image: np.ndarray) -> tuple[slice, slice, slice] | None:
     """Slices along k, j, i around all that is not 0; None where there is nothing."""
-    part, box = mask, []
+    part, box = image, []
     for axis in range(3):
         where = np.flatnonzero(part.any(axis=tuple(a for a in range(3) if a != axis)))
         if len(where) == 0:

@@ -59,7 +59,8 @@ def _slabs(brain: NDArray[np.bool_], slice_mm: float) -> NDArray[np.float32]:
     per_slice = np.flatnonzero(brain.any(axis=(1, 2)))
     first, count = per_slice[0], per_slice[-1] + 1 - per_slice[0]
     slabs = max(1, round(count * slice_mm / SLAB_MM))
-    return ((np.nonzero(brain)[0] - first + 0.5) * (slabs / count)).astype(np.float32)
+    place: NDArray[np.float32] = ((np.nonzero(brain)[0] - first + 0.5) * (slabs / count)).astype(np.float32)
+    return place
 
 
 def _levels(
@@ -74,7 +75,9 @@ def _levels(
     slabs, layers = int(np.ceil(slab.max())), len(LAYERS_MM) - 1
     layer = np.searchsorted(LAYERS_MM, depth_mm, side="right") - 1
     place = ((i > np.median(i)) * slabs + slab.astype(np.intp)) * layers + layer
-    return _medians(place[tissue], inside[tissue], 2 * slabs * layers).reshape(2, slabs, layers).min(axis=0)
+    halves = _medians(place[tissue], inside[tissue], 2 * slabs * layers).reshape(2, slabs, layers)
+    darker: NDArray[np.float32] = halves.min(axis=0)
+    return darker
 
 
 def _interpolated(

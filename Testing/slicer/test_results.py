@@ -11,7 +11,7 @@ import slicer
 import vtk
 from result_phantoms import CARD, LARGE, REST, SMALL, addResultOf, probabilityOf, writeResult
 from slicer_phantoms import BLOCK_VOXELS, GRIDS, addHead, addRotationTransform, voxelVolumeMl
-from StrokeSegApp import relabel, result_nodes, result_watch, views
+from StrokeSegApp import hidden_volumes, relabel, result_nodes, result_watch, views
 from StrokeSegApp import scene as app
 
 from StrokeSegLib.errors import InputError
@@ -62,10 +62,39 @@ def test_segments_and_hidden_volumes_lie_on_exactly_the_grid_of_the_input(scene,
     hidden = result_nodes.hiddenNodes(segmentation)
     assert len(hidden) == 3  # probability, uncertainty, as found
     for each in hidden:
-        assert app.volumeFromNode(each).same_grid(app.volumeFromNode(node))
+        assert app.volumeFromNode(each).same_grid(app.volumeFromNode(node))  # nothing is 0 in these heads
         assert each.GetHideFromEditors()
-    probability = slicer.util.arrayFromVolume(result_nodes.probabilities(segmentation)[1])
-    np.testing.assert_allclose(probability, probabilityOf(node).array, atol=1e-6)
+    probability = result_nodes.probabilities(segmentation)[1]
+    np.testing.assert_allclose(probability.array, probabilityOf(node).array, atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("transformed", [False, True])
+def test_of_what_is_mostly_zero_the_box_is_kept_and_lies_where_it_lay(scene, tmp_path, grid, transformed):
+    node = addHead(grid=grid)
+    if transformed:
+        node.SetAndObserveTransformNodeID(addRotationTransform().GetID())
+    given = probabilityOf(node)
+    given.array[given.array == np.float32(REST)] = 0
+    segmentation = addResultOf(tmp_path / "out", node)
+    hidden_volumes.hide(segmentation, "StrokeSeg.Probability.1", node, given, "probability", boxed=True)
+    kept = segmentation.GetNodeReference("StrokeSeg.Probability.1")
+    part, whole = app.volumeFromNode(kept), app.volumeFromNode(node)
+    assert part.array.shape == (6, 8, 6)  # from (3, 4, 2) to (8, 11, 7)
+    index = np.array([2, 4, 3])  # first voxel i, j, k
+    expected = np.array(whole.origin) + np.array(whole.direction) @ (np.array(whole.spacing_mm) * index)
+    np.testing.assert_allclose(part.origin, expected, atol=1e-4)
+    again = result_nodes.probabilities(segmentation)[1]
+    assert again.same_grid(whole)
+    np.testing.assert_array_equal(again.array, given.array)
+
+
+def test_an_image_without_anything_is_kept_too(scene, tmp_path):
+    node = addHead()
+    segmentation = addResultOf(tmp_path / "out", node)
+    nothing = probabilityOf(node).with_array(np.zeros_like(probabilityOf(node).array))
+    hidden_volumes.hide(segmentation, "StrokeSeg.Probability.1", node, nothing, "probability", boxed=True)
+    assert not result_nodes.probabilities(segmentation)[1].array.any()
 
 
 def test_a_cropped_volume_gets_its_mask_on_its_own_voxels(scene, tmp_path):
