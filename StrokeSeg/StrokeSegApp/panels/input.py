@@ -12,7 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from StrokeSegApp import input_checks, loading, parameters, scene
 from StrokeSegApp.input_roles import ROLES, chooseInputs, roleOf, roleTitle
-from StrokeSegApp.model_list import chosenModel, defaultModel, matches, readModels
+from StrokeSegApp.model_list import chosenModel, defaultModel, fittingModel, matches, readModels
 from StrokeSegApp.volume_facts import factsOf
 from StrokeSegLib.errors import InputError
 
@@ -30,6 +30,7 @@ class InputPanel(VTKObservationMixin):
         self._folder = ""
         self._series: list[Any] = []
         self._cleared: set[str] = set()  # roles that the user has emptied: never guessed again in this scene
+        self._modelChosen = False  # by the user, in this scene
         self._updating = False
         ui.modelFilterEdit.connect("textChanged(QString)", self.onSearch)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
@@ -49,6 +50,7 @@ class InputPanel(VTKObservationMixin):
 
     def onSceneStartClose(self) -> None:
         self._cleared.clear()
+        self._modelChosen = False
         self.removeObservers()
 
     def onSceneChanged(self) -> None:
@@ -86,6 +88,7 @@ class InputPanel(VTKObservationMixin):
 
     def onModelChosen(self, index: int) -> None:
         if not self._updating and index >= 0:
+            self._modelChosen = True
             parameters.setModelId(self._logic.getParameterNode(), self._ui.modelSelector.itemData(index))
             self._guessInputs()
 
@@ -214,27 +217,34 @@ class InputPanel(VTKObservationMixin):
             selector.setCurrentNode(parameters.inputVolume(node, role))
 
     def _guessInputs(self) -> None:
-        """Fill roles that are empty: the active volume first, then by tags, name, values. What is chosen stays."""
+        """Fill roles that are empty: the active volume first, then by tags, name, values. What is chosen stays.
+
+        A model that the user did not choose gives way to one that can read what is there.
+        """
         node = self._logic.getParameterNode()
-        taken = parameters.inputVolumes(node, self._roles())
-        free = [role for role in self._roles() if role not in taken and role not in self._cleared]
         volumes = [
             volume
             for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
             # A label map is a scalar volume by class, but never an input.
-            if volume.GetClassName() == "vtkMRMLScalarVolumeNode"
-            and not volume.GetHideFromEditors()
-            and volume not in taken.values()
+            if volume.GetClassName() == "vtkMRMLScalarVolumeNode" and not volume.GetHideFromEditors()
         ]
+        if not self._modelChosen and len(parameters.inputVolumes(node, self._roles())) < len(self._roles(needed=True)):
+            fitting = fittingModel(self._models, {_roleOfNode(volume) for volume in volumes})
+            if fitting is not None:
+                parameters.setModelId(node, fitting)
+        taken = parameters.inputVolumes(node, self._roles())
+        free = [role for role in self._roles() if role not in taken and role not in self._cleared]
+        volumes = [volume for volume in volumes if volume not in taken.values()]
         activeId = slicer.app.applicationLogic().GetSelectionNode().GetActiveVolumeID()
         active = next((index for index, volume in enumerate(volumes) if volume.GetID() == activeId), None)
         spoken = [_roleOfNode(volume) for volume in volumes] if free else []
         for role, index in chooseInputs(free, spoken, active).items():
             parameters.setInputVolume(node, role, volumes[index])
 
-    def _roles(self) -> list[str]:
+    def _roles(self, needed: bool = False) -> list[str]:
+        """Of the chosen model, all or those that it cannot do without."""
         model = chosenModel(self._logic.getParameterNode(), self._models)
-        return [each.role for each in model.inputs] if model else []
+        return [each.role for each in model.inputs if each.required or not needed] if model else []
 
     def _selector(self, role: str) -> Any:
         return getattr(self._ui, f"{role}Selector")
