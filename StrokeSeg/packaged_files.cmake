@@ -32,10 +32,15 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/panels/result.py
   StrokeSegApp/panels/review.py
   StrokeSegApp/panels/review_choices.py
+  StrokeSegApp/panels/review_decision.py
   StrokeSegApp/panels/review_editor.py
   StrokeSegApp/panels/review_keys.py
+  StrokeSegApp/panels/review_lesions.py
   StrokeSegApp/panels/review_notes.py
+  StrokeSegApp/panels/review_state.py
   StrokeSegApp/panels/review_tables.py
+  StrokeSegApp/panels/review_worklist.py
+  StrokeSegApp/panels/run_control.py
   StrokeSegApp/panels/run_view.py
   StrokeSegApp/panels/segment.py
   StrokeSegApp/panels/train.py
@@ -77,6 +82,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/agreement/resampling.py
   StrokeSegLib/agreement/run.py
   StrokeSegLib/agreement/summary.py
+  StrokeSegLib/agreement/worst_cases.py
   StrokeSegLib/batch/__init__.py
   StrokeSegLib/batch/case.py
   StrokeSegLib/batch/cluster.py
@@ -140,6 +146,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/io/__init__.py
   StrokeSegLib/io/blocks.py
   StrokeSegLib/io/dicom.py
+  StrokeSegLib/io/dicom_header.py
   StrokeSegLib/io/handover.py
   StrokeSegLib/io/headers.py
   StrokeSegLib/io/metaimage.py
@@ -156,6 +163,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/networks/dilated_unet3d.py
   StrokeSegLib/networks/dpn92_transfer.py
   StrokeSegLib/networks/dpn92_unet.py
+  StrokeSegLib/networks/given_weights.py
   StrokeSegLib/networks/residual_se_unet3d.py
   StrokeSegLib/networks/resnet50_transfer.py
   StrokeSegLib/networks/resnet50_unet.py
@@ -311,6 +319,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/export.py
   StrokeSegLib/training/forward.py
   StrokeSegLib/training/graph.py
+  StrokeSegLib/training/graph_for_openvino.py
   StrokeSegLib/training/initial.py
   StrokeSegLib/training/logs.py
   StrokeSegLib/training/loop.py
@@ -347,9 +356,11 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/uncertainty.py
   StrokeSegLib/volume.py
   StrokeSegLib/worker/__init__.py
+  StrokeSegLib/worker/call.py
   StrokeSegLib/worker/client.py
   StrokeSegLib/worker/jobs.py
   StrokeSegLib/worker/process.py
+  StrokeSegLib/worker/process_tree.py
   StrokeSegLib/worker/protocol.py
   StrokeSegLib/worker/server.py
   StrokeSegLib/worker/serving.py
@@ -373,7 +384,9 @@ set(STROKESEG_RESOURCES
   Resources/Screenshots/mri-isles22-0001.png
   Resources/Screenshots/overlay.png
   Resources/Screenshots/panel.png
+  Resources/Screenshots/sample-ct.png
   Resources/Screenshots/sample-head.png
+  Resources/Screenshots/sample-perfusion.png
   Resources/Screenshots/tutorial-1-input.png
   Resources/Screenshots/tutorial-2-segment.png
   Resources/Screenshots/tutorial-3-result.png

@@ -10,17 +10,28 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from StrokeSegApp.child_process import EXIT_BAD_INPUT, KEPT_LINES, SPOKEN, ChildProcess, ChildRun
+from StrokeSegApp.child_process import ChildProcess
+from StrokeSegApp.progress import Progress, parseProgress
 from StrokeSegApp.worker_client import POLL_INTERVAL_MS, RunError, childCommand, environment
 from StrokeSegLib.errors import InputError
 
+EXIT_BAD_INPUT = 2
+#: Lines of the command's standard error that are kept for an error report.
+KEPT_LINES = 200
+#: How the command begins the one line in which it says what went wrong.
+SPOKEN = "strokeseg: "
 #: A command that is asked to end has this long to finish what it writes.
 GRACE_S = 5.0
 
 
-class CommandRun(ChildRun):
-    """A command in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time."""
+class CommandRun:
+    """A command in progress. Call ``poll`` until it says True, then ``finish``; or ``cancel`` at any time.
 
+    Attributes:
+        progress: How far it is; None until it has said something.
+    """
+
+    progress: Progress | None = None
     #: Exit codes that are no failure of the command.
     goodCodes: tuple[int, ...] = (0,)
 
@@ -56,6 +67,17 @@ class CommandRun(ChildRun):
     def gone(self) -> bool:
         """Whether the child process has ended: after a cancel, nothing writes any more then."""
         return self._child.exitCode() is not None
+
+    def poll(self) -> bool:
+        """Read what the command says of its progress; True once it has ended."""
+        ended = self._child.exitCode() is not None  # asked first: lines written before the end are then all read
+        for line in self._child.newLines():
+            progress = parseProgress(line)
+            if progress is None:
+                self._lines.append(line)
+            else:
+                self.progress = progress
+        return ended
 
     def cancel(self, wait: bool = True) -> None:
         """End the child process; what it has written into the user's folder stays.

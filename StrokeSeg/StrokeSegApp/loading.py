@@ -16,7 +16,7 @@ from StrokeSegApp import scene, volume_facts
 from StrokeSegApp.volume_nodes import addVolume
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import Series, list_series, read_image
-from StrokeSegLib.io.dicom import looks_like_dicom
+from StrokeSegLib.io.dicom_header import looks_like_dicom
 
 
 def loadFile(path: str) -> Any:

@@ -15,11 +15,11 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 from StrokeSegApp import result_nodes, result_watch, scene, views
-from StrokeSegApp.volume_nodes import addVolume
+from StrokeSegApp.volume_nodes import addVolume, ijkToRas
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import read_image
 from StrokeSegLib.review.versions import read_version
-from StrokeSegLib.volume import LPS_TO_RAS, Volume
+from StrokeSegLib.volume import Volume
 
 #: Volumes of these kinds get a window of their own (see ``views.setWindow``); others are shown as Slicer does.
 WINDOWS = {"ct": "brain", "dwi": "dwi"}
@@ -237,9 +237,6 @@ def _orientedImage(grid: Volume) -> Any:
     image = slicer.vtkOrientedImageData()
     size_i, size_j, size_k = grid.size_ijk
     image.SetDimensions(size_i, size_j, size_k)
-    matrix = np.eye(4)
-    matrix[:3, :3] = LPS_TO_RAS @ np.asarray(grid.direction) @ np.diag(grid.spacing_mm)
-    matrix[:3, 3] = LPS_TO_RAS @ np.asarray(grid.origin)
-    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    image.SetGeometryFromImageToWorldMatrix(ijkToRas(grid))
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     return image

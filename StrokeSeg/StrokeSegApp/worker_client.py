@@ -17,7 +17,8 @@ from slicer.i18n import tr as _
 
 from StrokeSegApp.paths import rootFolder
 from StrokeSegApp.progress import Progress
-from StrokeSegLib.worker.client import CANCEL_S, Call, JobCancelledError, Worker, WorkerError
+from StrokeSegLib.worker.call import Call, JobCancelledError, WorkerError
+from StrokeSegLib.worker.client import CANCEL_S, Worker
 
 POLL_INTERVAL_S = 0.05
 POLL_INTERVAL_MS = 50

@@ -31,20 +31,17 @@ from StrokeSegLib.agreement.ratings import (
 )
 from StrokeSegLib.agreement.reader_errors import reader_errors
 from StrokeSegLib.agreement.summary import all_pairs, group_summary, pair_summary
+from StrokeSegLib.agreement.worst_cases import draw_worst
 from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io import read_image, write_image
+from StrokeSegLib.io import write_image
 from StrokeSegLib.metrics import dice
-from StrokeSegLib.preprocess.geometry import grid_of, overlap_fraction, resample
 from StrokeSegLib.report.agreement_page import agreement_page
-from StrokeSegLib.report.agreement_pictures import draw_disagreement
 from StrokeSegLib.report.overlay import LABEL_NAMES
 from StrokeSegLib.result_folder import staged_results
 from StrokeSegLib.volume import Volume
 
 PAGE, SUMMARY, CASES = "agreement.html", "agreement.json", "agreement.csv"
-#: Pictures of this many cases, those with the lowest mean Dice between raters.
-WORST = 3
 
 
 @dataclass
@@ -128,7 +125,7 @@ def agree(
         }  # fmt: skip
         _write_rows(folder / CASES, seen)
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        pictures = _pictures(folder, by_case, seen, wanted[0])
+        pictures = draw_worst(folder, by_case, seen.together)
         (folder / PAGE).write_text(agreement_page(summary, _differences(seen), pictures), encoding="utf-8")
     return summary
 
@@ -263,40 +260,3 @@ def _cell(value: object) -> object:
 def _differences(seen: _Seen) -> list[dict[str, Any]]:
     """What the plots are drawn from."""
     return [asdict(one) for one in seen.scores]
-
-
-def _pictures(
-    folder: Path, by_case: Mapping[str, Sequence[Rating]], seen: _Seen, group: Sequence[str]
-) -> list[tuple[str, bytes]]:
-    """Case and PNG, the worst first; cases in which all agree are not shown."""
-    worst = sorted(
-        (one for one in seen.together if one["disputed_ml"] > 0),
-        key=lambda one: (one["mean_pairwise_dice"], -one["disputed_ml"]),
-    )[:WORST]
-    pictures = []
-    for number, one in enumerate(worst, start=1):
-        ratings = {rating.rater: rating for rating in by_case[one["case_id"]]}
-        masks = {name: read_labels(ratings[name].path) for name in one["raters"]}
-        path = folder / f"agreement-{number}.png"
-        grid = next(iter(masks.values()))
-        where = read_image(folder / one["disagreement"]).volume
-        image = _image(next(iter(ratings.values())).image, grid)
-        title = f"{one['case_id']}: mean Dice {one['mean_pairwise_dice']:.2f}, {one['disputed_ml']:.1f} mL disputed"
-        draw_disagreement(image, masks, where, path, title=title)
-        pictures.append((one["case_id"], path.read_bytes()))
-    return pictures
-
-
-def _image(path: Path | None, grid: Volume) -> Volume | None:
-    """The case's scan on the grid of its masks; None where there is none, or it lies elsewhere."""
-    if path is None:
-        return None
-    try:
-        image = read_image(path).volume
-    except InputError:  # the marks can be shown without it
-        return None
-    if image.same_grid(grid):
-        return image
-    if overlap_fraction(image, grid) == 0:
-        return None
-    return resample(image, grid_of(grid), outside=float(np.nanmin(image.array)))

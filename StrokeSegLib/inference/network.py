@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +61,12 @@ def run_networks(
     def attempt(
         standing: Mapping[str, Any], rung: Rung
     ) -> tuple[NDArray[np.float32], Projected | None, Mapping[str, Any]]:
+        run = _Attempt(prepared, card, system, settings, standing, rung, progress)
         if system.way == "projections":
-            projected = _run_planes(prepared, card, system, settings, standing, rung, progress)
+            projected = _through_planes(run)
             return projected.probability, projected, standing
-        run = _run_windows if system.way == "windows" else _run_slices
-        return run(prepared, card, system, settings, standing, rung, progress), None, standing
+        probability = _through_windows(run) if system.way == "windows" else _through_slices(run)
+        return probability, None, standing
 
     (probability, projected, stood), rung = walk(backends, attempt)
     return probability, projected, _how_it_ran(backends, stood, rung)
@@ -80,82 +81,86 @@ def _how_it_ran(asked: Mapping[str, Any], stood: Mapping[str, Any], rung: Rung) 
     return NetworkRun(first.device, first.name, getattr(first, "precision", "fp32"), rung.name, warnings)
 
 
-def _run_windows(
-    prepared: Prepared,
-    card: ModelCard,
-    system: System,
-    settings: InferenceSettings,
-    backends: Mapping[str, Backend],
-    rung: Rung,
-    progress: Progress,
-) -> NDArray[np.float32]:
-    _repeat(card, system, prepared.channels.shape[0])
+@dataclass(frozen=True)
+class _Attempt:
+    """One case, its networks, and a rung of the ladder to run them on."""
+
+    prepared: Prepared
+    card: ModelCard
+    system: System
+    settings: InferenceSettings
+    backends: Mapping[str, Backend]
+    rung: Rung
+    progress: Progress
+
+    @property
+    def channels(self) -> int:
+        """How many images the case has."""
+        return int(self.prepared.channels.shape[0])
+
+    @property
+    def labels(self) -> int:
+        """How many labels the networks tell apart."""
+        return len(self.system.labels)
+
+    def members(self, names: Iterable[str]) -> Members:
+        """The networks of these names, as one ensemble."""
+        networks = tuple(self.backends[name] for name in names)
+        return Members(networks, self.card.temperature, self.system.activation, self.settings.mirror, self.rung)
+
+    def repeat(self, planes: int) -> int:
+        """How often a lone plane is given to a network that takes several (red, green, blue).
+
+        Raises:
+            InputError: The network takes another number of planes than the settings give.
+        """
+        takes = int(self.card.settings.get("in_channels", planes))
+        if planes not in (1, takes) or (self.system.way == "windows" and planes != takes):
+            raise InputError(
+                f"model {self.card.id}: its network takes {takes} planes, its prepare_settings and inference_settings "
+                f"give {planes}; repair model.json"
+            )
+        return takes // planes
+
+
+def _through_windows(run: _Attempt) -> NDArray[np.float32]:
+    run.repeat(run.channels)
+    prepared, settings = run.prepared, run.settings
     return run_windows(
         prepared.channels,
         prepared.brain,
-        Members(tuple(backends.values()), card.temperature, system.activation, settings.mirror, rung),
+        run.members(run.backends),
         settings.window,
         settings.overlap,
         settings.blend,
-        len(system.labels),
-        progress,
+        run.labels,
+        run.progress,
     )
 
 
-def _run_slices(
-    prepared: Prepared,
-    card: ModelCard,
-    system: System,
-    settings: InferenceSettings,
-    backends: Mapping[str, Backend],
-    rung: Rung,
-    progress: Progress,
-) -> NDArray[np.float32]:
-    channels = prepared.channels.shape[0]
-    neighbors = fitting_neighbors(settings.neighbors, system.neighbors, channels, card.settings.get("in_channels"))
-    repeat = _repeat(card, system, channels * (2 * neighbors + 1))
+def _through_slices(run: _Attempt) -> NDArray[np.float32]:
+    prepared, system, settings = run.prepared, run.system, run.settings
+    takes = run.card.settings.get("in_channels")
+    neighbors = fitting_neighbors(settings.neighbors, system.neighbors, run.channels, takes)
+    repeat = run.repeat(run.channels * (2 * neighbors + 1))
     box = slice_box(prepared.brain, system.size_divisor, crop=settings.crop_to_brain)
-    members = Members(tuple(backends.values()), card.temperature, system.activation, settings.mirror, rung)
-    counter = Counter(progress, box[0].stop - box[0].start)
-    return run_slices(prepared.channels, prepared.brain, members, box, neighbors, repeat, len(system.labels), counter)
+    counter = Counter(run.progress, box[0].stop - box[0].start)
+    members = run.members(run.backends)
+    return run_slices(prepared.channels, prepared.brain, members, box, neighbors, repeat, run.labels, counter)
 
 
-def _run_planes(
-    prepared: Prepared,
-    card: ModelCard,
-    system: System,
-    settings: InferenceSettings,
-    backends: Mapping[str, Backend],
-    rung: Rung,
-    progress: Progress,
-) -> Projected:
-    members = {
-        plane: Members([backends[name] for name in names], card.temperature, system.activation, settings.mirror, rung)
-        for plane, names in members_by_plane(list(backends)).items()
-    }
-    if "axial" not in members:
-        raise InputError(f"model {card.id} has no axial network, got {', '.join(backends)}; install the model again")
-    return run_planes(
-        prepared,
-        members,
-        system.size_divisor,
-        _repeat(card, system, prepared.channels.shape[0]),
-        settings.projections,
-        progress,
-        crop=settings.crop_to_brain,
-    )
-
-
-def _repeat(card: ModelCard, system: System, planes: int) -> int:
-    """How often a lone plane is given to a network that takes several (red, green, blue).
-
-    Raises:
-        InputError: The network takes another number of planes than the settings give.
-    """
-    takes = int(card.settings.get("in_channels", planes))
-    if planes not in (1, takes) or (system.way == "windows" and planes != takes):
+def _through_planes(run: _Attempt) -> Projected:
+    planes = members_by_plane(list(run.backends))
+    if "axial" not in planes:
         raise InputError(
-            f"model {card.id}: its network takes {takes} planes, its prepare_settings and inference_settings give "
-            f"{planes}; repair model.json"
+            f"model {run.card.id} has no axial network, got {', '.join(run.backends)}; install the model again"
         )
-    return takes // planes
+    return run_planes(
+        run.prepared,
+        {plane: run.members(names) for plane, names in planes.items()},
+        run.system.size_divisor,
+        run.repeat(run.channels),
+        run.settings.projections,
+        run.progress,
+        crop=run.settings.crop_to_brain,
+    )

@@ -11,14 +11,24 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io.dicom import Series, list_series, looks_like_dicom, read_dicom_file, read_dicom_folder
+from StrokeSegLib.io.dicom import Series, list_series, read_dicom_file, read_dicom_folder
+from StrokeSegLib.io.dicom_header import looks_like_dicom
 from StrokeSegLib.io.metaimage import check_whole
 from StrokeSegLib.io.nifti import read_nifti
 from StrokeSegLib.io.reading import Reading, quiet_itk, several_volumes_error
 from StrokeSegLib.io.writing import Segment, write_image, write_segmentation
 from StrokeSegLib.volume import Volume
 
-__all__ = ["Reading", "Segment", "Series", "list_series", "read_image", "write_image", "write_segmentation"]
+__all__ = [
+    "Reading",
+    "Segment",
+    "Series",
+    "list_series",
+    "read_image",
+    "without_nan",
+    "write_image",
+    "write_segmentation",
+]
 
 _KINDS = ".nii, .nii.gz, .nrrd, .mha, a DICOM file or a DICOM folder"
 _NIFTI = (".nii", ".nii.gz")
@@ -48,7 +58,7 @@ def read_image(source: str | os.PathLike[str]) -> Reading:
     """
     path, series_uid = _split(os.fspath(source))
     try:
-        return _without_nan(str(path), _read(path, series_uid))
+        return without_nan(str(path), _read(path, series_uid))
     except PermissionError as error:
         raise InputError(f"{path} can not be read (no permission): ask its owner, or run as a user who may") from error
     except OSError as error:
@@ -142,8 +152,10 @@ def _volume_3d(array: NDArray[Any], image: sitk.Image) -> Volume:
     )
 
 
-def _without_nan(source: str, reading: Reading) -> Reading:
+def without_nan(source: str, reading: Reading) -> Reading:
     """NaN and infinities replaced by 0, slice by slice to save memory, with a warning that counts them.
+
+    The array that was given is left as it is where it has any.
 
     Raises:
         InputError: No voxel has a finite value.
@@ -152,13 +164,16 @@ def _without_nan(source: str, reading: Reading) -> Reading:
     if array.dtype.kind != "f":
         return reading
     bad = 0
-    for plane in array:
+    for k in range(len(array)):
+        plane = array[k]
         with np.errstate(all="ignore"):
             if np.isfinite(plane.sum()):  # quick, and never finite where a voxel is not
                 continue
         wrong = ~np.isfinite(plane)
         if count := int(wrong.sum()):
-            plane[wrong] = 0
+            if not bad:
+                array = array.copy()
+            array[k][wrong] = 0
             bad += count
     if bad == array.size:
         raise InputError(f"{source} holds no finite value (all {bad} voxels are NaN or infinite): give another image")
@@ -166,4 +181,4 @@ def _without_nan(source: str, reading: Reading) -> Reading:
         return reading
     share = 100 * bad / array.size
     text = f"{source}: {bad} voxels ({share:.2g}%) were NaN or infinite and were set to 0"
-    return Reading(reading.volume, (*reading.warnings, text), reading.modality)
+    return Reading(reading.volume.with_array(array), (*reading.warnings, text), reading.modality)

@@ -13,18 +13,15 @@ answers exactly as the network that the weights were trained in.
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.networks.dpn92_unet import DPN92Encoder, DPN92UNet
+from StrokeSegLib.networks.given_weights import other_names, read_tensors
 
 #: What timm's batch normalizations add to a variance.
 TIMM_EPSILON = 1e-3
@@ -57,20 +54,15 @@ def read_dpn92_state(encoder: DPN92Encoder, path: Path) -> dict[str, Tensor]:
         InputError: As ``load_dpn92_state``.
     """
     path = Path(path)
-    state = _under_our_names(_tensors(path))
+    state = _under_our_names(read_tensors(path, CURE))
     wanted = {
         name: tuple(value.shape)
         for name, value in encoder.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    missing, unknown = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
-    if missing or unknown:
-        listed = [
-            f"{len(names)} {what} (as {names[0]})"
-            for what, names in (("missing", missing), ("unknown", unknown))
-            if names
-        ]
-        raise InputError(f"{path} is not a DPN-92: names {' and '.join(listed)}; {CURE}")
+    differ = other_names(set(state), set(wanted))
+    if differ:
+        raise InputError(f"{path} is not a DPN-92: names {differ}; {CURE}")
     for name, value in state.items():
         if tuple(value.shape) != wanted[name]:
             raise InputError(
@@ -117,20 +109,3 @@ def _from_timm(name: str) -> str:
     if block is None or block[3] not in _TIMM_PARTS:
         return name
     return f"stages.{int(block[1]) - 2}.{int(block[2]) - 1}.{_TIMM_PARTS[block[3]]}.{_PLACE[block[4]]}.{block[5]}"
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """What a file of weights holds; refuses anything but tensors by name."""
-    try:
-        state: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"cannot read the weights {path}: {error.strerror or error}; {CURE}") from error
-    except pickle.UnpicklingError as error:
-        raise InputError(f"{path} holds more than tensors, which may run code and is not loaded; {CURE}") from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is no file of weights ({type(error).__name__}); {CURE}") from error
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
-    ):
-        raise InputError(f"{path} holds no state dict, that is tensors by name, but a {type(state).__name__}; {CURE}")
-    return state

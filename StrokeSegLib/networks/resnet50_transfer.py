@@ -12,16 +12,13 @@ file of torchvision's ResNet-50. Phase one trains the decoder alone, phase two a
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.networks.given_weights import other_names, read_tensors
 from StrokeSegLib.networks.resnet50_unet import STEM_CHANNELS, ResNet50Encoder, ResNet50UNet
 
 #: Learning rate of the last stages as a part of the decoder's.
@@ -51,7 +48,7 @@ def load_resnet50_state(encoder: ResNet50Encoder, path: Path) -> None:
             "set width=1 or train without them"
         )
     path = Path(path)
-    given = _tensors(path)
+    given = read_tensors(path, CURE)
     wanted = {name: tuple(value.shape) for name, value in encoder.state_dict().items()}
     planes = wanted[STEM][1]
     wanted[STEM] = (STEM_CHANNELS, 3, 7, 7)
@@ -85,36 +82,14 @@ def unfreeze_last_stages(net: ResNet50UNet) -> list[nn.Parameter]:
     return [parameter for stage in stages for parameter in stage.parameters()]
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """What a file of weights holds; refuses anything but tensors by name."""
-    try:
-        state: Any = (
-            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True, mmap=False)
-        )
-    except OSError as error:
-        raise InputError(f"cannot read the weights {path}: {error.strerror or error}; {CURE}") from error
-    except pickle.UnpicklingError as error:
-        raise InputError(f"{path} holds more than tensors, which may run code and is not loaded; {CURE}") from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is no file of weights ({type(error).__name__}); {CURE}") from error
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
-    ):
-        raise InputError(f"{path} holds no state dict, that is tensors by name, but a {type(state).__name__}; {CURE}")
-    return state
-
-
 def _check_names(path: Path, given: set[str], wanted: set[str]) -> None:
-    wanted_weights = {name for name in wanted if not name.endswith("num_batches_tracked")}
-    missing, unknown = sorted(wanted_weights - given), sorted(given - wanted)
-    if not missing and not unknown:
+    weights = {name for name in wanted if not name.endswith("num_batches_tracked")}
+    differ = other_names(given - (wanted - weights), weights)  # counters of batches may be there or not
+    if not differ:
         return
     looks_like = ""
     if "layer1.0.conv2.weight" in given and "layer1.0.conv3.weight" not in given:
         looks_like = "; it looks like a ResNet-18 or -34"
-    elif not missing and "layer3.6.conv1.weight" in given:
+    elif weights <= given and "layer3.6.conv1.weight" in given:
         looks_like = "; it looks like a ResNet-101 or -152"
-    listed = [
-        f"{len(names)} {what} (as {names[0]})" for what, names in (("missing", missing), ("unknown", unknown)) if names
-    ]
-    raise InputError(f"{path} is not a ResNet-50: names {' and '.join(listed)}{looks_like}; {CURE}")
+    raise InputError(f"{path} is not a ResNet-50: names {differ}{looks_like}; {CURE}")

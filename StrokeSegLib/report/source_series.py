@@ -15,7 +15,7 @@ import numpy as np
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import read_image
-from StrokeSegLib.io.dicom import looks_like_dicom
+from StrokeSegLib.io.dicom_header import looks_like_dicom
 from StrokeSegLib.report.optional import needed
 from StrokeSegLib.volume import Volume
 

@@ -18,14 +18,15 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.result_folder import clear_leftovers
-from StrokeSegLib.worker.process import GRACE_S, Child, make_scratch, remove
+from StrokeSegLib.worker.call import Call, JobCancelledError, Step, WorkerError
+from StrokeSegLib.worker.process import Child, make_scratch, remove
+from StrokeSegLib.worker.process_tree import GRACE_S
 from StrokeSegLib.worker.protocol import CANCELLED, INPUT_ERROR, Message, ProtocolError, decode, encode
 
 #: A job that is canceled has this long to end before the whole process tree is killed.
@@ -35,72 +36,6 @@ LOOK_EVERY_S = 0.02
 #: A worker that is told to end when it has nothing to do needs no longer.
 CLOSE_S = 1.0
 KEPT_LOG_LINES = 200
-
-
-class WorkerError(RuntimeError):
-    """A job failed through a fault of ours or of the machine.
-
-    Attributes:
-        details: What is known beyond the message, for a report.
-        exit_code: Of the process, where it ended in the middle of the job.
-    """
-
-    def __init__(self, message: str, details: str = "", exit_code: int | None = None) -> None:
-        super().__init__(message)
-        self.details = details
-        self.exit_code = exit_code
-
-
-class JobCancelledError(RuntimeError):
-    """The job was canceled."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far a job is: ``done`` of ``total`` of a stage; ``eta_s`` of the stage is None while unknown."""
-
-    stage: str
-    done: int
-    total: int
-    eta_s: float | None
-
-
-class Call:
-    """A request and what has become of it. Made by ``Worker.ask``.
-
-    Attributes:
-        progress: The last step that was told; None before the first.
-        ended: Whether ``result`` can be asked.
-    """
-
-    def __init__(self, method: str, params: Mapping[str, Any]) -> None:
-        self.method = method
-        self.params = dict(params)
-        self.progress: Step | None = None
-        self.ended = False
-        self.sent = 0
-        self.cancelled_at: float | None = None
-        self._result: dict[str, Any] = {}
-        self._error: Exception | None = None
-
-    def result(self) -> dict[str, Any]:
-        """What the worker answered.
-
-        Raises:
-            InputError: The input or the request was wrong.
-            JobCancelledError: It was canceled.
-            WorkerError: It failed.
-        """
-        if not self.ended:
-            raise RuntimeError("the call has not ended yet: poll until it has")
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    def end(self, result: dict[str, Any] | None = None, error: Exception | None = None) -> None:
-        """Notes the answer (the worker's client does)."""
-        if not self.ended:
-            self.ended, self._result, self._error = True, result or {}, error
 
 
 class Worker:

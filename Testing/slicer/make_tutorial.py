@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import conftest  # noqa: F401 - starts the stand-in application
+import numpy as np
 import slicer
 from PIL import Image
 from section_checks import section, waitUntil
@@ -23,8 +24,9 @@ from StrokeSegApp import sample_data
 from StrokeSegApp import scene as app
 from StrokeSegApp.worker_client import childCommand
 
-from StrokeSegLib.demo import demo_case
+from StrokeSegLib import demo
 from StrokeSegLib.io import write_image
+from StrokeSegLib.synth.diffusion import SyntheticCase
 
 FOLDER = ROOT / "Resources" / "Screenshots"
 WIDTH_PX, HEIGHT_PX = 340, 600
@@ -43,12 +45,11 @@ def main() -> None:
     widgets.install()
     slicer.app.layout = layout = Layout()
     module = application.loadModule(ROOT / "StrokeSeg" / "StrokeSeg.py")
-    sample_data.makeSample()
+    thumbnails(layout)
+    sample_data.makeSample(sample_data.SAMPLES[0])
     panel = OpenPanel(module, WIDTH_PX, HEIGHT_PX)
-    layout.slices["Red"].node.SetSliceOffset(20)
+    app.jumpTo(lesionCenter(demo.demo_case(), 1))
     unfold(panel, "inputs")
-    thumbnail = layout.slices["Red"].picture(THUMBNAIL_PX, THUMBNAIL_PX, 1.2)
-    save(Image.fromarray(thumbnail), FOLDER / "sample-head.png")
     take(panel, layout, "tutorial-1-input")
     unfold(panel, "inputs", "segment")
     click(panel.ui.applyButton)
@@ -70,10 +71,32 @@ def main() -> None:
     panel.close()
 
 
+def thumbnails(layout: Layout) -> None:
+    """Each sample at the middle of its lesion; of perfusion, the map that shows it best."""
+    for sample in sample_data.SAMPLES:
+        nodes = dict(zip(sample.nodes, sample_data.makeSample(sample), strict=True))
+        slicer.util.setSliceViewerLayers(background=nodes.get("tmax", next(iter(nodes.values()))), fit=True)
+        truth = getattr(demo, sample.make)().truth.array
+        app.jumpTo(lesionCenter(getattr(demo, sample.make)(), int(truth[truth > 0].min())))
+        picture = layout.slices["Red"].picture(THUMBNAIL_PX, THUMBNAIL_PX, 1.2)
+        save(Image.fromarray(picture), FOLDER / Path(sample.thumbnail).name)
+        slicer.mrmlScene.Clear(False)
+
+
+def lesionCenter(case: SyntheticCase, label: int) -> tuple[float, float, float]:
+    """RAS position, mm, in the middle of the slice with most of the true lesion."""
+    truth = case.truth
+    slices = (truth.array == label).sum(axis=(1, 2))
+    k = int(slices.argmax())
+    j, i = np.argwhere(truth.array[k] == label).mean(axis=0)
+    x, y, z = np.array(truth.origin) + np.array(truth.direction) @ (np.array(truth.spacing_mm) * (i, j, k))
+    return (-x, -y, z)
+
+
 def batch(panel: OpenPanel, layout: Layout, folder: Path) -> None:
     """Some heads in a folder each, segmented; the second's result is shown."""
     for number, seed in enumerate(SEEDS, start=1):
-        for role, volume in demo_case(seed).images.items():
+        for role, volume in demo.demo_case(seed).images.items():
             path = folder / "images" / f"case-{number}" / f"{role}.nii.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(volume, path)

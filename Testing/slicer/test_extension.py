@@ -75,10 +75,12 @@ def test_icon_and_screenshots_are_literal_addresses_of_files_that_are_there(fiel
 def test_the_tutorials_pictures_and_the_samples_thumbnail_are_small():
     pictures = sorted((ROOT / "Resources" / "Screenshots").glob("tutorial-*.png"))
     assert len(pictures) >= 4
-    thumbnail = ROOT / "Resources" / "Screenshots" / "sample-head.png"
-    assert all(path.stat().st_size < PICTURE_LIMIT_BYTES for path in [*pictures, thumbnail])
-    with Image.open(thumbnail) as picture:
-        assert max(picture.size) <= 280
+    thumbnails = sorted((ROOT / "Resources" / "Screenshots").glob("sample-*.png"))
+    assert len(thumbnails) == 3
+    assert all(path.stat().st_size < PICTURE_LIMIT_BYTES for path in [*pictures, *thumbnails])
+    for path in thumbnails:
+        with Image.open(path) as picture:
+            assert max(picture.size) <= 280
 
 
 def test_no_file_of_the_module_imports_at_its_top_what_slicer_does_not_bring():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 import slicer
 from StrokeSegApp import sample_data
 from StrokeSegApp import scene as app
+from StrokeSegApp.input_roles import roleOf
+from StrokeSegApp.volume_facts import factsOf
 from StrokeSegApp.volume_nodes import addVolume
 
-from StrokeSegLib.demo import demo_case
+from StrokeSegLib import demo
 
 
 @pytest.fixture
@@ -42,17 +45,28 @@ def sampleDataModule(monkeypatch):
     return sources
 
 
-def test_the_head_is_offered_once_and_a_click_adds_dwi_and_adc_without_a_download(scene, sampleDataModule):
+@pytest.mark.parametrize(
+    ("name", "make", "roles"),
+    [
+        ("StrokeSegHead", demo.demo_case, ["dwi", "adc"]),
+        ("StrokeSegCtHead", demo.demo_ct_case, ["ct"]),
+        ("StrokeSegCtPerfusion", demo.demo_perfusion_case, ["cbf", "cbv", "mtt", "tmax", "ct"]),
+    ],
+)
+def test_a_head_is_offered_once_and_a_click_adds_its_volumes_without_a_download(
+    scene, sampleDataModule, name, make, roles
+):
     sample_data.registerSampleData()
     sample_data.registerSampleData()
-    (source,) = sampleDataModule["StrokeSeg"]
+    (source,) = (each for each in sampleDataModule["StrokeSeg"] if each.sampleName == name)
     nodes = source.customDownloader(source)
-    assert [node.GetName() for node in nodes] == ["Generated head DWI b1000", "Generated head ADC"]
-    truth = demo_case()
-    for node, role in zip(nodes, ("dwi", "adc"), strict=True):
+    assert [roleOf(factsOf(node), slicer.util.arrayFromVolume(node)) for node in nodes] == roles
+    truth = make()
+    for node, role in zip(nodes, roles, strict=True):
         volume = app.volumeFromNode(node)
         assert np.array_equal(volume.array, truth.images[role].array)
         assert volume.same_grid(truth.images[role])
+    assert Path(source.thumbnailFileName).is_file()
 
 
 def test_without_the_sample_data_module_nothing_is_registered_and_nothing_breaks(monkeypatch):

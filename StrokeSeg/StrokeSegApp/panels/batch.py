@@ -12,23 +12,20 @@ from slicer.i18n import tr as _
 from StrokeSegApp import batching, dependencies, parameters
 from StrokeSegApp.batch_result import loadResult, modelOf
 from StrokeSegApp.model_list import readModels
-from StrokeSegApp.panels.run_view import RunView, durationText, progressText
+from StrokeSegApp.panels.run_control import RunControl
+from StrokeSegApp.panels.run_view import RunView, durationText
 from StrokeSegLib.errors import InputError
 
-POLL_INTERVAL_MS = 500
 TABLE, FOLDER = "table", "folder"
 CASE_COLUMN, STATUS_COLUMN, VOLUME_COLUMN, TIME_COLUMN = range(4)
 
 
 class BatchPanel:
-    """The batch section; ``run`` is the batch in progress, or None."""
+    """The batch section."""
 
     def __init__(self, ui: Any, logic: Any) -> None:
         self._ui = ui
         self._logic = logic
-        self.run: batching.BatchRun | None = None
-        self._ending: batching.BatchRun | None = None  # a canceled run whose process has not gone yet
-        self._starting = False
         self._rows: list[batching.Row] = []
         self._cases: dict[str, Any] = {}
         self._loaded: dict[tuple[str, str], str] = {}  # (results folder, case) -> id of its segmentation node
@@ -39,10 +36,8 @@ class BatchPanel:
         ui.batchSourceSelector.addItem(_("Folder of images"), FOLDER)
         ui.batchFolderPath.filters = ctk.ctkPathLineEdit.Dirs
         self._view = RunView(ui.batchProgressBar, ui.batchStatusLabel, ui.batchDetailsButton)
+        self._control = RunControl(self._view, stageWords, self.onFinished, self.onChanged)
         self._prepareTable()
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_INTERVAL_MS)
-        self._timer.connect("timeout()", self.onPoll)
         ui.batchSourceSelector.connect("currentIndexChanged(int)", self.onSource)
         ui.batchCasesPath.connect("currentPathChanged(QString)", self.onCases)
         ui.batchFolderPath.connect("currentPathChanged(QString)", self.onFolder)
@@ -51,12 +46,16 @@ class BatchPanel:
         self.onModelsChanged()
         self.onSource()
 
+    @property
+    def run(self) -> batching.BatchRun | None:
+        """The batch in progress, or None."""
+        return self._control.run
+
     def onFold(self, folded: bool) -> None:
         self.update()  # unfolding shows what was hidden meanwhile
 
     def close(self) -> None:
-        self._endRun()
-        self._timer.disconnect("timeout()", self.onPoll)
+        self._control.close()
 
     def onSceneStartClose(self) -> None:
         self._loaded.clear()
@@ -108,45 +107,25 @@ class BatchPanel:
         self._ui.batchButton.setText(
             _("Cancel") if running else _("Continue batch") if self._isBegun() else _("Start batch")
         )
-        busy = self._starting or self._ending is not None
-        self._ui.batchButton.setEnabled(running or not (problem or busy))
+        self._ui.batchButton.setEnabled(running or not (problem or self._control.busy))
         self._ui.batchTable.setVisible(bool(self._rows))
-        self._view.refresh()
-        self._view.showProgress(self.run.progress if self.run is not None else None, running)
+        self._control.show()
 
     def onButton(self, checked: bool = False) -> None:
         if self.run is not None:
-            self._ending, self.run = self.run, None
-            self._ending.cancel(wait=False)
-            self._view.say(_("Canceling: the cases that are done stay."))
-        elif not self._starting and self._ending is None:
-            self._starting = True  # questions about packages let the user click on
-            try:
-                self._start()
-            except Exception as error:
-                self._view.sayError(error)
-            finally:
-                self._starting = False
+            self._control.stop(
+                _("Canceling: the cases that are done stay."),
+                _("Canceled. The cases that are done stay: continue at any time."),
+            )
+        else:
+            self._control.start(dependencies.ensureRequirements, self._begin)
         self.update()
 
-    def onPoll(self) -> None:
-        """Look after the batch: called by the timer, twice a second."""
-        run = self.run
-        if run is None:
-            self._lookAtEnding()
-            return
-        try:
-            ended = run.poll()
-            if run.progress is not None:
-                self._view.say(progressText(run.progress, {"check": _("Checking the cases"), "cases": _("Cases")}))
-            if ended:
-                self._timer.stop()
-                self.run = None
-                run.finish()
-                self._view.say(self._endText(batching.readSummary(run.out)))
-        except Exception as error:
-            self._endRun()
-            self._view.sayError(error)
+    def onFinished(self, run: batching.BatchRun) -> None:
+        self._view.say(self._endText(batching.readSummary(run.out)))
+
+    def onChanged(self) -> None:
+        """The batch went on, or ended."""
         self._showRows()
         self.update()
 
@@ -173,32 +152,11 @@ class BatchPanel:
         except Exception as error:
             self._view.sayError(error)
 
-    def _start(self) -> None:
-        self._view.say(_("Starting"))
-        missing = dependencies.ensureRequirements()
-        if missing is not None:
-            self._view.say(_("These packages are needed and not installed: {packages}").format(packages=missing))
-            return
+    def _begin(self) -> batching.BatchRun:
         cases = list(self._cases.values())
-        self.run = batching.BatchRun(
+        return batching.BatchRun(
             cases, self._model(), self._folder(), resume=self._isBegun(), command=self._logic.command
         )
-        self._timer.start()
-
-    def _lookAtEnding(self) -> None:
-        if self._ending is not None and self._ending.gone:
-            self._ending = None
-            self._view.say(_("Canceled. The cases that are done stay: continue at any time."))
-            self._showRows()
-            self.update()
-        if self._ending is None:
-            self._timer.stop()
-
-    def _endRun(self) -> None:
-        self._timer.stop()
-        run, self.run = self.run, None
-        if run is not None:
-            run.cancel()
 
     def _problem(self) -> str:
         """Why the batch cannot start, in one line; empty when it can."""
@@ -255,6 +213,11 @@ class BatchPanel:
     def _isBegun(self) -> bool:
         folder = self._folder()
         return folder is not None and (folder / batching.SUMMARY).is_file()
+
+
+def stageWords() -> dict[str, str]:
+    """Stages of a batch, as people read them."""
+    return {"check": _("Checking the cases"), "cases": _("Cases")}
 
 
 def volumesText(volumes_ml: Any) -> str:

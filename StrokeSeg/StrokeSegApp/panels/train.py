@@ -8,32 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import ctk
-import qt
 from slicer.i18n import tr as _
 
 from StrokeSegApp import dependencies, parameters
 from StrokeSegApp.exporting import ExportRun
 from StrokeSegApp.panels import curve
-from StrokeSegApp.panels.run_view import RunView, progressText
+from StrokeSegApp.panels.run_control import RunControl
+from StrokeSegApp.panels.run_view import RunView
 from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.training.logs import LOG
 from StrokeSegLib.training.run_folder import RUN
 
-POLL_INTERVAL_MS = 500
 MODEL_NAME = re.compile(r"^[a-z0-9-]+$")
 #: Of the curve, before the section was ever drawn.
 NARROWEST_CURVE_PX = 280
 
 
 class TrainPanel:
-    """The train section; ``run`` is the training or the export in progress, or None."""
+    """The train section."""
 
     def __init__(self, ui: Any, logic: Any) -> None:
         self._ui = ui
         self._logic = logic
-        self.run: Any = None
-        self._ending: Any = None  # a canceled run whose process has not gone yet
-        self._starting = False
         self._drawn: tuple[Path, int] | None = None
         ui.trainCollapsibleButton.collapsed = True
         ui.trainCollapsibleButton.connect("contentsCollapsed(bool)", self.onFold)
@@ -45,9 +41,7 @@ class TrainPanel:
         ui.trainPresetSelector.addItem(_("Recommended"), "bundled")
         ui.trainPresetSelector.addItem(_("As published"), "paper")
         self._view = RunView(ui.trainProgressBar, ui.trainStatusLabel, ui.trainDetailsButton)
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_INTERVAL_MS)
-        self._timer.connect("timeout()", self.onPoll)
+        self._control = RunControl(self._view, stageWords, self.onFinished, self.update)
         ui.trainCasesPath.connect("currentPathChanged(QString)", self.onChoice)
         ui.trainFolderPath.connect("currentPathChanged(QString)", self.onFolder)
         ui.trainModelEdit.connect("textChanged(QString)", self.onChoice)
@@ -55,12 +49,16 @@ class TrainPanel:
         ui.trainExportButton.connect("clicked(bool)", self.onExport)
         self.update()
 
+    @property
+    def run(self) -> Any:
+        """The training or the export in progress, or None."""
+        return self._control.run
+
     def onFold(self, folded: bool) -> None:
         self.update()  # unfolding shows what was hidden meanwhile
 
     def close(self) -> None:
-        self._endRun()
-        self._timer.disconnect("timeout()", self.onPoll)
+        self._control.close()
 
     def onChoice(self, text: str = "") -> None:
         self.update()
@@ -96,60 +94,29 @@ class TrainPanel:
         self._ui.trainCheckLabel.setText(problem)
         self._ui.trainCheckLabel.setVisible(bool(problem))
         self._ui.trainButton.setText(_("Stop") if running else _("Continue training") if known else _("Start training"))
-        busy = self._starting or self._ending is not None
-        self._ui.trainButton.setEnabled(running or not (problem or busy))
+        self._ui.trainButton.setEnabled(running or not (problem or self._control.busy))
         named = MODEL_NAME.match(self._ui.trainModelEdit.text) is not None
-        self._ui.trainExportButton.setEnabled(known and named and not running and not busy)
-        self._view.refresh()
-        self._view.showProgress(self.run.progress if running else None, running)
+        self._ui.trainExportButton.setEnabled(known and named and not self._control.busy)
+        self._control.show()
         self._drawCurve()
 
     def onButton(self, checked: bool = False) -> None:
         if self.run is not None:
-            self._stop()
-        elif not self._starting and self._ending is None:
-            self._start(self._startTraining)
+            self._control.stop(_("Stopping: what was learned is kept."), _("Stopped. Continue at any time."))
+        else:
+            self._control.start(dependencies.ensureTraining, self._startTraining)
         self.update()
 
     def onExport(self, checked: bool = False) -> None:
-        if self.run is None and not self._starting:
-            self._start(self._startExport)
+        self._control.start(dependencies.ensureTraining, self._startExport)
         self.update()
 
-    def onPoll(self) -> None:
-        """Look after the run: called by the timer, twice a second."""
-        run = self.run
-        if run is None:
-            self._lookAtEnding()
-            return
-        try:
-            ended = run.poll()
-            if run.progress is not None:
-                self._view.say(progressText(run.progress, stageWords()))
-            if ended:
-                self._timer.stop()
-                self.run = None
-                run.finish()
-                self._tellEnd(run)
-        except Exception as error:
-            self._endRun()
-            self._view.sayError(error)
-        self.update()
-
-    def _start(self, begin: Any) -> None:
-        self._starting = True  # questions about packages let the user click on
-        try:
-            self._view.say(_("Starting"))
-            missing = dependencies.ensureTraining()
-            if missing is not None:
-                self._view.say(_("These packages are needed and not installed: {packages}").format(packages=missing))
-                return
-            self.run = begin()
-            self._timer.start()
-        except Exception as error:
-            self._view.sayError(error)
-        finally:
-            self._starting = False
+    def onFinished(self, run: Any) -> None:
+        if isinstance(run, ExportRun):
+            self._view.say(_("{title} can be chosen under Input now.").format(title=run.card.title))
+            parameters.announceModelsChanged(self._logic.getParameterNode())
+        else:
+            self._view.say(_("The training has ended. Make a model of it below."))
 
     def _startTraining(self) -> Any:
         return self._logic.startTraining(
@@ -162,33 +129,6 @@ class TrainPanel:
 
     def _startExport(self) -> Any:
         return ExportRun(self._folder(), self._ui.trainModelEdit.text, self._logic.command)
-
-    def _tellEnd(self, run: Any) -> None:
-        if isinstance(run, ExportRun):
-            self._view.say(_("{title} can be chosen under Input now.").format(title=run.card.title))
-            parameters.announceModelsChanged(self._logic.getParameterNode())
-        else:
-            self._view.say(_("The training has ended. Make a model of it below."))
-
-    def _stop(self) -> None:
-        """Without waiting: a training may finish its step and keep what it has learned."""
-        self._ending, self.run = self.run, None
-        self._ending.cancel(wait=False)
-        self._view.say(_("Stopping: what was learned is kept."))
-
-    def _lookAtEnding(self) -> None:
-        if self._ending is not None and self._ending.gone:
-            self._ending = None
-            self._view.say(_("Stopped. Continue at any time."))
-            self.update()
-        if self._ending is None:
-            self._timer.stop()
-
-    def _endRun(self) -> None:
-        self._timer.stop()
-        run, self.run = self.run, None
-        if run is not None:
-            run.cancel()
 
     def _problem(self) -> str:
         """Why training cannot start, in one line; empty when it can."""

@@ -1,0 +1,111 @@
+"""A program in a process of its own: started so that it can be ended with everything that it has started.
+
+Needs only Python itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+#: A program that is asked to end may clean up for this long before it is killed.
+GRACE_S = 0.5
+#: On Windows: no console window, and a group of its own.
+_CREATION_FLAGS = 0
+if sys.platform == "win32":
+    _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+
+
+class ProcessTree:
+    """A running program with all that it started."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        out: int,
+        err: int,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
+        """Starts the program, without a shell.
+
+        Args:
+            command: The program and its words.
+            folder: Where it runs.
+            environment: All of its environment variables.
+            out: Number of the open file that its stdout goes to.
+            err: The same of its stderr.
+            stdin: ``subprocess.PIPE`` for a program that is talked to.
+
+        Raises:
+            OSError: The program cannot be started.
+        """
+        self._killed = False
+        self._process: subprocess.Popen[bytes] = subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env={**environment, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+            stdin=stdin,
+            stdout=out,
+            stderr=err,
+            bufsize=0,
+            creationflags=_CREATION_FLAGS,
+            start_new_session=True,  # its own group, so that the whole tree can be ended; Windows ignores it
+        )
+
+    @property
+    def process_id(self) -> int:
+        """Of the program that was started; also the process group on Linux and macOS."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; the negative number of the signal that ended it."""
+        return self._process.poll()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended within so many seconds."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def ask_to_end(self) -> None:
+        """Asks it and all that it started to end, without waiting; Windows has no such thing: nothing then."""
+        if self.exit_code() is None and sys.platform != "win32":
+            self._signal_group(signal.SIGTERM)
+
+    def kill(self, grace_s: float = GRACE_S) -> None:
+        """Ends it and all that it started; returns when it is gone. Harmless when it has ended already.
+
+        It is asked to end and may clean up for ``grace_s`` seconds; not on Windows, where it is killed at once.
+
+        PythonSlicer is a launcher with the interpreter as its child on Windows and Linux: ending only the launcher
+        would leave the interpreter running.
+        """
+        if self._killed:  # its number may be another process's by now
+            return
+        self._killed = True
+        if sys.platform == "win32":
+            if self.exit_code() is None:
+                tree = ["taskkill", "/T", "/F", "/PID", str(self.process_id)]
+                subprocess.run(tree, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
+        else:
+            if self.exit_code() is None:
+                self._signal_group(signal.SIGTERM)
+                self.wait(grace_s)
+            self._signal_group(signal.SIGKILL)  # also reaches grandchildren that outlived the launcher
+        self._process.wait()
+
+    def _signal_group(self, number: int) -> None:
+        if sys.platform != "win32":
+            try:
+                os.killpg(self.process_id, number)
+            except (ProcessLookupError, PermissionError):  # macOS: "not permitted" of a group that has only zombies
+                pass
