@@ -19,7 +19,7 @@ from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.engine import Engine
 from StrokeSegLib.inference.planes import AT_K
 from StrokeSegLib.inference.predict import Prediction, Progress, predict
-from StrokeSegLib.io import Reading, Segment, read_image, write_image, write_segmentation
+from StrokeSegLib.io import Reading, Segment, read_image, without_nan, write_image, write_segmentation
 from StrokeSegLib.measure import Lesion, measure_lesions, midsagittal_plane
 from StrokeSegLib.models import ModelCard, find_model
 from StrokeSegLib.postprocess import label_map, remove_small_labels
@@ -269,9 +269,9 @@ def _read_all(inputs: Mapping[str, ImageLike], report: Progress) -> dict[str, Re
 
 def _read(image: ImageLike) -> Reading:
     if isinstance(image, Volume):
-        return Reading(image, (), None)
+        return without_nan("(in memory)", Reading(image, (), None))
     if isinstance(image, sitk.Image):
-        return Reading(from_sitk(image), (), None)
+        return without_nan("(in memory)", Reading(from_sitk(image), (), None))
     return read_image(image)
 
 

@@ -18,6 +18,9 @@ LAYERS_MM = (0.0, 1.5, 3.0, 4.5, 6.0, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0)
 SLAB_MM = 20.0
 #: Rounds of taking the rim off and looking at the median again.
 PASSES = 3
+#: Where the median of all of the brain is this far from the wanted one, and hardly any voxel has that, the unit's zero
+#: is off: HU and part of the voxels.
+FAR_OFF_HU, FAR_OFF_FRACTION = 26.0, 0.1
 #: A layer of a half with fewer voxels says nothing.
 FEWEST_VOXELS = 50
 
@@ -40,6 +43,7 @@ def leveled(
         spacing_mm: Along ``(i, j, k)``.
         tissue_hu: The median that is wanted.
     """
+    hu = hu + np.float32(_far_off(hu[brain], tissue_hu))
     depth_mm = _depth_mm(brain, spacing_mm)[brain]
     slab = _slabs(brain, spacing_mm[2])
     levels = _levels(hu, brain, depth_mm, slab)
@@ -52,6 +56,13 @@ def leveled(
     result = hu + np.float32(tissue_hu - median)
     result[brain] = flat + np.float32(tissue_hu - median)
     return result
+
+
+def _far_off(inside: NDArray[np.float32], tissue_hu: float) -> float:
+    """HU to add first where tissue lies at the ends of ``TISSUE_HU`` or beyond; 0 on any usual scanner."""
+    off = tissue_hu - float(np.median(inside))
+    usual = (inside > tissue_hu - 6) if off > 0 else (inside < tissue_hu + 6)  # wide ventricles leave some tissue
+    return off if abs(off) > FAR_OFF_HU and usual.mean() < FAR_OFF_FRACTION else 0.0
 
 
 def _slabs(brain: NDArray[np.bool_], slice_mm: float) -> NDArray[np.float32]:

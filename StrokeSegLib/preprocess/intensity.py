@@ -30,6 +30,22 @@ CT_BRAIN_HU, CT_BRAIN_FRACTION = (-20.0, 120.0), 0.85
 WINDOW_HU, WINDOW_END_FRACTIONS, WINDOW_TISSUE_FRACTION = (-200.0, 400.0), (0.1, 0.01), 0.4
 #: A CT that is cut to the head: some air (sinuses, corners), and soft tissue in a good part, 0 to 100 HU.
 CUT_CT_AIR_FRACTION, CUT_CT_TISSUE_FRACTION = 0.005, 0.25
+#: A CT whose field of view lies inside the head: no air, but fat or what partial volume makes of it, HU and part of the
+#: voxels, and brain's tissue, HU and part.
+INNER_CT_FAT_HU, INNER_CT_FAT_FRACTION = (-200.0, -10.0), 0.002
+INNER_CT_BRAIN_HU, INNER_CT_BRAIN_FRACTION = (5.0, 65.0), 0.4
+#: A CT whose air and fat became 0: bone, HU, the parts of what is not 0 that are bone and at least brain's tissue.
+CLIPPED_CT_BONE_HU, CLIPPED_CT_BONE_FRACTION, CLIPPED_CT_TISSUE_FRACTION = (300.0, 1000.0), (0.05, 0.4), 0.4
+#: Brain's tissue, HU, and how much of a stripped brain has it: a picture of 8 bits puts bone and skin there instead.
+TISSUE_HU, STRIPPED_TISSUE_FRACTION = (8.0, 75.0), 0.5
+#: What scanners add to HU to store them without a sign, and the part of what is not air that is then brain's.
+STORED_OFFSETS, STORED_BRAIN_FRACTION = (1024.0, 1000.0), 0.2
+#: Negative HU read as numbers without a sign: air and fat lie between these, and are so much of the image.
+UNSIGNED_AIR, UNSIGNED_AIR_FRACTION = (65536.0 - 1100.0, 65536.0), 0.05
+#: A picture of 8 bits holds no more than this.
+LARGEST_BYTE = 255.0
+#: Roles whose maps are computed from a CT or an MR series, so that DICOM may call them either.
+MAP_ROLES = ("cbf", "cbv", "mtt", "tmax")
 
 
 @dataclass(frozen=True)
@@ -108,7 +124,8 @@ def _looks_like_stripped_ct(array: NDArray[Any]) -> bool:
         return False
     low, high = CT_BRAIN_HU
     mostly = bool(((brain > low) & (brain < high)).mean() > CT_BRAIN_FRACTION)
-    return mostly and 15 < float(np.median(brain)) < 60
+    tissue = bool(((brain > TISSUE_HU[0]) & (brain < TISSUE_HU[1])).mean() > STRIPPED_TISSUE_FRACTION)
+    return mostly and tissue and 15 < float(np.median(brain)) < 60
 
 
 def _looks_like_windowed_ct(array: NDArray[Any]) -> bool:
@@ -130,8 +147,34 @@ def _looks_like_cut_ct(array: NDArray[Any]) -> bool:
     return bool(air > CUT_CT_AIR_FRACTION and tissue > CUT_CT_TISSUE_FRACTION)
 
 
+def _looks_like_inner_ct(array: NDArray[Any]) -> bool:
+    """True where the field of view lies inside the head: brain's values are common, fat's occur, no air."""
+    sample = _sample(array)
+    (low, high), (dark, bright) = INNER_CT_FAT_HU, INNER_CT_BRAIN_HU
+    fat, brain = ((sample > low) & (sample < high)).mean(), ((sample > dark) & (sample < bright)).mean()
+    return bool(INNER_CT_FAT_FRACTION < fat < brain and brain > INNER_CT_BRAIN_FRACTION)
+
+
+def _looks_like_clipped_ct(array: NDArray[Any]) -> bool:
+    """True where all below 0 became 0: a bright skull, and little between it and the brain's narrow range."""
+    sample = _sample(array)
+    head = sample[sample > 0]
+    if sample.min() < 0 or head.size == 0 or head.size > 0.9 * sample.size:
+        return False
+    bone, between = (head > CLIPPED_CT_BONE_HU[0]).mean(), ((head > 100) & (head < CLIPPED_CT_BONE_HU[0])).mean()
+    tissue = ((head > TISSUE_HU[0]) & (head < TISSUE_HU[1])).mean()
+    skull = CLIPPED_CT_BONE_FRACTION[0] < bone < CLIPPED_CT_BONE_FRACTION[1] and head.max() > CLIPPED_CT_BONE_HU[1]
+    return bool(skull and between < bone and tissue > CLIPPED_CT_TISSUE_FRACTION)
+
+
 #: How a CT may look that has no fifth of air: told from MRI only where somebody says that it is CT.
-_OTHER_CT = (_looks_like_stripped_ct, _looks_like_windowed_ct, _looks_like_cut_ct)
+_OTHER_CT = (
+    _looks_like_stripped_ct,
+    _looks_like_windowed_ct,
+    _looks_like_cut_ct,
+    _looks_like_inner_ct,
+    _looks_like_clipped_ct,
+)
 
 
 def _sample(array: NDArray[Any]) -> NDArray[Any]:
@@ -139,20 +182,53 @@ def _sample(array: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(array).ravel()[:: max(1, array.size // 1_000_000)]
 
 
+def _no_hounsfield(array: NDArray[Any], other: str) -> str:
+    """What a CT's values look like instead of HU, and the cure; empty where nothing speaks against HU.
+
+    Args:
+        array: The image.
+        other: What else a picture of 8 bits may be, as words before "a picture".
+    """
+    sample = _sample(array)
+    low, high = float(sample.min()), float(sample.max())
+    if low < 0 or any(looks(array) for looks in _OTHER_CT):
+        return ""
+    if high <= LARGEST_BYTE:
+        kind = "a picture scaled to 0-1" if high <= 1 else "a picture of 8 bits"
+        return f"{other}{kind} (values from {low:.3g} to {high:.3g}); @; give the original CT, no export or screenshot"
+    if ((sample > UNSIGNED_AIR[0]) & (sample < UNSIGNED_AIR[1])).mean() > UNSIGNED_AIR_FRACTION:
+        return "CT numbers read without their sign (values near 64536 are air); @; save them as signed 16 bit"
+    head = sample[sample > min(STORED_OFFSETS) - 200]
+    share = {off: ((head > off + 20) & (head < off + 50)).mean() if head.size else 0.0 for off in STORED_OFFSETS}
+    offset = max(share, key=lambda off: share[off])
+    if share[offset] > STORED_BRAIN_FRACTION:
+        return f"CT numbers stored with {offset:.0f} added (none is below 0); @; subtract {offset:.0f} from all values"
+    return ""
+
+
 def check_modality(array: NDArray[Any], modality: str | None, role: str) -> None:
-    """Refuses CT given as MRI and MRI given as CT, by the DICOM tag when there is one, else by the values.
+    """Refuses CT given as MRI and MRI given as CT, by the DICOM tag when there is one, else by the values; and a CT
+    whose values are no Hounsfield units.
 
     Raises:
-        InputError: The image is of the other kind.
+        InputError: The image is of the other kind, or of another unit.
     """
     wants_ct = role == "ct"
-    if modality in ("CT", "MR"):
+    if modality in ("CT", "MR") and role not in MAP_ROLES:
         is_ct, why = modality == "CT", f"its DICOM modality is {modality}"
     else:
         is_ct = looks_like_ct(array) or (wants_ct and any(looks(array) for looks in _OTHER_CT))
         why = "values near -1000 are air in Hounsfield units" if is_ct else "it has no air near -1000 HU"
+    if is_ct and role in MAP_ROLES:
+        raise InputError(
+            f"{role} looks like CT ({why}); needed a perfusion map with 0 where it has no value; give the {role} map, "
+            "or set what lies outside of the brain to 0"
+        )
     if is_ct and not wants_ct:
         raise InputError(f"{role} looks like CT ({why}); needed an MRI; give the {role} image, or choose a CT model")
+    other = "" if modality == "CT" else "MRI or "
+    if wants_ct and modality != "MR" and not looks_like_ct(array) and (what := _no_hounsfield(array, other)):
+        raise InputError(f"ct looks like {what}".replace("@", "needed Hounsfield units (air -1000, brain 20 to 40)"))
     if wants_ct and not is_ct:
         raise InputError(
             f"ct looks like MRI ({why}); needed CT in Hounsfield units; give the CT, or choose an MRI model"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.preprocess.brain import PARENCHYMA_ADC_UM2_PER_MS, brain_mask
 from StrokeSegLib.preprocess.geometry import Grid, resample, resized_grid, to_axial, working_grid
-from StrokeSegLib.preprocess.intensity import dwi_scale, find_adc_unit, network_channels
+from StrokeSegLib.preprocess.intensity import ADC_UNITS, dwi_scale, find_adc_unit, network_channels
 from StrokeSegLib.preprocess.mr_brain import mr_brain_mask
 from StrokeSegLib.preprocess.mr_scale import imagenet_channels, scaled, scaled_adc, scaled_dwi
 from StrokeSegLib.systems.base import Prepared, System
@@ -90,6 +90,11 @@ def prepare(
         brain = find_brain(images, grid.spacing_mm)
         channels = _channels(images, brain, mode, sequences)
     warnings = []
+    if "adc_unit" in notes and notes["adc_unit"] not in ADC_UNITS.values():
+        warnings.append(
+            f"adc was taken to be in {notes['adc_unit']}, which nobody uses: check that it is an ADC map, no picture "
+            "of one, and that dwi and adc are not swapped"
+        )
     if grid.spacing_mm[2] > THICK_SLICE_MM:
         warnings.append(f"slices are {grid.spacing_mm[2]:.1f} mm apart: lesions smaller than that may be missed")
     return Prepared(channels, grid, brain, notes, tuple(warnings))

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.preprocess.ct_brain import component_brain_mask, ct_brain_mask
+from StrokeSegLib.preprocess.ct_brain import brain_doubts, component_brain_mask, ct_brain_mask
 from StrokeSegLib.preprocess.ct_level import leveled
 from StrokeSegLib.preprocess.geometry import resample, to_axial, working_grid
 from StrokeSegLib.preprocess.normalize import minmax_brain, zscore, zscore_minmax_grey
@@ -59,10 +59,10 @@ def prepare(
     grid = working_grid(axial, axial.spacing_mm[0] if in_plane_mm is None else in_plane_mm, min_slice_mm)
     hu = resample(axial, grid, outside=AIR_HU).array
     mask = find_brain(hu, grid.spacing_mm, brain)
+    warnings = [] if brain == "none" else list(brain_doubts(hu, mask, grid.spacing_mm))
     if tissue_hu is not None:
         hu = leveled(hu, mask, grid.spacing_mm, tissue_hu)
     clamped = np.clip(hu, *CLAMP_HU)
-    warnings = []
     if grid.spacing_mm[2] > THICK_SLICE_MM:
         warnings.append(f"slices are {grid.spacing_mm[2]:.1f} mm apart: lesions smaller than that may be missed")
     return Prepared(NORMS[norm](clamped, mask)[None], grid, mask, {}, tuple(warnings))

@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from StrokeSegLib.preprocess.ct_brain import brain_doubts
 from StrokeSegLib.preprocess.ct_level import leveled
 from StrokeSegLib.preprocess.geometry import (
     Grid,
@@ -76,6 +77,7 @@ def prepare(  # noqa: PLR0913 (settings of a model card, by name)
         on_axial.channels,
         grid,
         on_axial.brain,
+        warnings=on_axial.warnings,
         isotropic=on_axial if same else _prepared(axial, iso, windows_hu, brain, tissue_hu),
     )
 
@@ -85,10 +87,11 @@ def _prepared(
 ) -> Prepared:
     hu = resample(axial, grid, outside=AIR_HU).array
     mask = find_brain(hu, grid.spacing_mm, brain)
+    warnings = brain_doubts(hu, mask, grid.spacing_mm)
     if tissue_hu is not None:
         hu = leveled(hu, mask, grid.spacing_mm, tissue_hu)
     channels = np.stack([np.clip((hu - low) / np.float32(high - low), 0, 1) for low, high in windows_hu])
-    return Prepared(channels.astype(np.float32, copy=False), grid, mask)
+    return Prepared(channels.astype(np.float32, copy=False), grid, mask, warnings=warnings)
 
 
 THREE_PROJECTION = System(
