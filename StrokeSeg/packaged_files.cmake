@@ -301,6 +301,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/benchmark_memory.py
   StrokeSegLib/training/benchmark_plain.py
   StrokeSegLib/training/calibrate.py
+  StrokeSegLib/training/calibrate_classes.py
   StrokeSegLib/training/calibrate_dice.py
   StrokeSegLib/training/calibrate_lesions.py
   StrokeSegLib/training/card.py

@@ -91,14 +91,15 @@ def run_planes(
         found = run_slices(channels, brain, members[plane], boxes[plane], 0, repeat, 2, counter)
         p[plane] = _on_axial_grid(np.moveaxis(found, 1, AXES[plane] + 1), prepared, plane)
     by_label = [[p[plane][index] if plane in p else None for plane in AXES] for index in range(2)]
-    fused = [_fuse(three, constants.k) for three in by_label]
+    k_by_label = (constants.k, constants.k_of_hemorrhage)
+    fused = [_fuse(three, k) for three, k in zip(by_label, k_by_label, strict=True)]
     spacing_mm = prepared.grid.spacing_mm
     labels = label_projections(fused[0], fused[1], constants.closing_radius_mm, spacing_mm)
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     classification = classify(
         {ISCHEMIA: fused[0].vpred, HEMORRHAGE: fused[1].vpred}, voxel_volume_ml=voxel_ml, constants=constants
     )
-    bent = np.stack([_bent_maximum(three, constants.k) for three in by_label])
+    bent = np.stack([_bent_maximum(three, k) for three, k in zip(by_label, k_by_label, strict=True)])
     warnings = () if prepared.isotropic is not None else planes_to_run(spacing_mm[2], constants)[1]
     return Projected(bent, labels, classification, warnings)
 

@@ -76,7 +76,13 @@ def predict(
     reference = next(iter(inputs.values()))
     settings = inference_settings(system, card.inference_settings)
     if threshold is not None:
-        k = dataclasses.replace(settings.projections, k_axial=threshold, k_coronal=threshold, k_sagittal=threshold)
+        k = dataclasses.replace(
+            settings.projections,
+            k_axial=threshold,
+            k_coronal=threshold,
+            k_sagittal=threshold,
+            hemorrhagic_k=threshold,
+        )
         settings = dataclasses.replace(settings, projections=k)
     backends = backend if isinstance(backend, Mapping) else {"network": backend}
 

@@ -14,6 +14,7 @@ class DPN92Constants:
 
     Attributes:
         k_axial, k_coronal, k_sagittal: A voxel is a lesion where any plane's probability exceeds the plane's k.
+        hemorrhagic_k: In place of all three for hemorrhage (ours; 0 is the paper, one k for both classes).
         vpred_above: The classifier looks at voxels whose Vpred (sum of probability / k over the planes) exceeds this.
         ischemic_m, hemorrhagic_m: A class is present where its m, the mean Vpred of those voxels, exceeds this.
         min_volume_ml: Classes with less volume of those voxels are not reported (ours; 0 is the paper), mL.
@@ -36,6 +37,7 @@ class DPN92Constants:
     k_axial: float = 0.47
     k_coronal: float = 0.56
     k_sagittal: float = 0.56
+    hemorrhagic_k: float = 0.0
 
     vpred_above: float = 0.9
     ischemic_m: float = 1.16
@@ -73,6 +75,12 @@ class DPN92Constants:
     def k(self) -> tuple[float, float, float]:
         """k of the axial, the coronal and the sagittal plane."""
         return (self.k_axial, self.k_coronal, self.k_sagittal)
+
+    @property
+    def k_of_hemorrhage(self) -> tuple[float, float, float]:
+        """The same for hemorrhage."""
+        own = self.hemorrhagic_k
+        return (own, own, own) if own > 0 else self.k
 
 
 #: As published.

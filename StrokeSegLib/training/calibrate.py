@@ -15,11 +15,14 @@ from StrokeSegLib.case_table import Case
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.predict import predict
+from StrokeSegLib.inference.projections import ISCHEMIA
 from StrokeSegLib.io import read_image
 from StrokeSegLib.metrics import expected_calibration_error, reliability
 from StrokeSegLib.models import ModelCard
+from StrokeSegLib.postprocess import HEMORRHAGE
 from StrokeSegLib.preprocess.geometry import onto_reference
 from StrokeSegLib.systems import SYSTEMS, System
+from StrokeSegLib.training.calibrate_classes import VPRED_ABOVE, ClassLimits, class_limits
 from StrokeSegLib.training.calibrate_dice import dice_by_size
 from StrokeSegLib.training.calibrate_lesions import fitted, marked_lesions
 from StrokeSegLib.training.pool import SynthSource, generated_case, load_heads
@@ -27,13 +30,13 @@ from StrokeSegLib.uncertainty import LesionModel
 from StrokeSegLib.volume import Volume
 
 #: Candidates; the mean Dice over the cases decides.
-THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 #: By system. On diffusion MRI radiologists read emboli of 3.4 mm, which is 0.02 mL; CT shows nothing of that size (0.1
 #: mL and less is dropped in studies of hemorrhage), and perfusion maps are read from 1 mL.
 SMALLEST_ML = {
     "mri": (0.0, 0.005, 0.01, 0.02),
     "noncontrast-ct": (0.0, 0.02, 0.05, 0.1, 0.3),
-    "three-projection": (0.0, 0.02, 0.05, 0.1),
+    "three-projection": (0.0, 0.02, 0.05, 0.1, 0.3),
     "ct-perfusion": (0.0, 0.05, 0.1, 0.3, 1.0),
 }
 #: Seeds of the held-out heads start here; training counts from far below.
@@ -55,13 +58,13 @@ class Calibration:
     """What was chosen, and the numbers behind it.
 
     Attributes:
-        temperature, thresholds, min_lesion_ml: For model.json; thresholds by label value. Three planes have one
-            threshold for all labels.
+        temperature, thresholds, min_lesion_ml: For model.json; thresholds by label value.
         error_before, error_after: Expected calibration error of voxel probabilities (15 bins, within the brain).
         dice_raw, dice_post: Mean Dice over cases and labels at threshold 0.5 without, and with the chosen values.
         cases: How many.
         lesion_models: By label, the probability that a marked lesion is one; labels that were never marked have none.
         marked, real: Marked lesions behind these, and how many of them touch a true one.
+        classes: Limits of the classifier, where the system has one.
     """
 
     temperature: float
@@ -75,6 +78,7 @@ class Calibration:
     lesion_models: dict[int, LesionModel]
     marked: int
     real: int
+    classes: ClassLimits | None = None
 
 
 def held_out_cases(
@@ -141,6 +145,10 @@ def calibrate(
     truths = [case.truth for case in cases]
     thresholds, smallest, best = best_thresholds(cooled, truths, system)
     known = marked_lesions(cooled, truths, thresholds, smallest)
+    classes = None
+    if system.way == "projections":
+        final = replace(card, temperature=temperature, inference_settings=_with_k(card.inference_settings, thresholds))
+        classes = _classes(final, backends, cases, progress)
     return Calibration(
         temperature=temperature,
         thresholds=thresholds,
@@ -153,7 +161,31 @@ def calibrate(
         lesion_models={value: fitted(lesions) for value, lesions in known.items() if lesions},
         marked=sum(len(lesions) for lesions in known.values()),
         real=sum(lesion.real for lesions in known.values() for lesion in lesions),
+        classes=classes,
     )
+
+
+def _classes(
+    card: ModelCard, backends: Mapping[str, Backend], cases: Sequence[KnownCase], progress: Progress
+) -> ClassLimits:
+    """Limits of the classifier, with all else as it was chosen."""
+    system = SYSTEMS[card.system]
+    said = []
+    for number, case in enumerate(cases):
+        progress("calibrate", number, len(cases))
+        found = predict(case.images, card, system, backends, _silent).classification
+        assert found is not None
+        said.append(found)
+    progress("calibrate", len(cases), len(cases))
+    present = {value: np.array([bool((case.truth.array == value).any()) for case in cases]) for value in system.labels}
+    return class_limits(said, present)
+
+
+def _with_k(settings: Mapping[str, Any], thresholds: Mapping[int, float]) -> dict[str, Any]:
+    """A card's settings with each label's threshold as the k of all planes, and where the classifier looks."""
+    k = dict.fromkeys(("k_axial", "k_coronal", "k_sagittal"), thresholds[ISCHEMIA])
+    own = {**k, "hemorrhagic_k": thresholds[HEMORRHAGE], "vpred_above": VPRED_ABOVE}
+    return {**settings, "projections": {**settings.get("projections", {}), **own}}
 
 
 def as_card_keys(found: Calibration, card: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,9 +197,10 @@ def as_card_keys(found: Calibration, card: Mapping[str, Any]) -> dict[str, Any]:
     }
     values = list(found.thresholds.values())
     if SYSTEMS[card["system"]].way == "projections":
-        k = dict.fromkeys(("k_axial", "k_coronal", "k_sagittal"), values[0])
-        settings = card.get("inference_settings", {})
-        keys["inference_settings"] = {**settings, "projections": {**settings.get("projections", {}), **k}}
+        settings = _with_k(card.get("inference_settings", {}), found.thresholds)
+        if found.classes is not None:
+            settings["projections"] |= found.classes.as_constants()
+        keys["inference_settings"] = settings
     elif len(values) == 1:
         keys["threshold"] = values[0]
     else:
@@ -177,12 +210,20 @@ def as_card_keys(found: Calibration, card: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_sentences(found: Calibration) -> tuple[str, ...]:
     """What was measured, for a model's README.md."""
+    classes = found.classes
+    of_classes = (
+        f"The class of the case: {name} is said of {classes.sensitivity[value]:.0%} of the cases that have it, and of "
+        f"{1 - classes.specificity[value]:.0%} of those that have not."
+        for value, name in ((ISCHEMIA, "ischemia"), (HEMORRHAGE, "hemorrhage"))
+        if classes is not None
+    )
     return (
         f"On {found.cases} cases that also chose the values above: mean Dice {found.dice_raw:.3f} for the raw network "
         f"at 0.5, {found.dice_post:.3f} after post-processing.",
         f"Expected calibration error of voxels in the brain {found.error_before:.4f} before and "
         f"{found.error_after:.4f} after the temperature.",
         f"{found.real} of {found.marked} marked lesions touch a true one: a lesion's probability was fitted to these.",
+        *of_classes,
     )
 
 
@@ -204,7 +245,7 @@ def best_thresholds(
     Args:
         maps: Of each case, label value -> probability; on one grid with the truths.
         truths: Label maps.
-        system: Its labels; three planes get one threshold for all of them.
+        system: Its labels.
 
     Returns:
         Thresholds by label, the smallest lesion in mL, and their mean Dice.
@@ -215,9 +256,7 @@ def best_thresholds(
         [[_mean_dice(maps, truths, value, t, sizes) for t in THRESHOLDS] for value in system.labels]
     )  # (labels, thresholds, sizes)
     for number, smallest in enumerate(sizes):
-        scores = table[:, :, number].copy()
-        if system.way == "projections":  # a plane has one k for all labels
-            scores[:] = scores.mean(axis=0)
+        scores = table[:, :, number]
         last_best = scores.shape[1] - 1 - scores[:, ::-1].argmax(axis=1)
         chosen = tuple(THRESHOLDS[n] for n in last_best)
         best = max(best, (float(scores.max(axis=1).mean()), smallest, chosen))

@@ -66,7 +66,7 @@ def dice_of_cube(label: int) -> float:
     return 2 * lesion / (512 + lesion)
 
 
-def test_three_planes_share_the_threshold_that_is_best_for_both_labels() -> None:
+def test_three_planes_have_one_k_for_infarcts_and_one_for_blood() -> None:
     card = replace(
         CARD,
         system="three-projection",
@@ -81,14 +81,16 @@ def test_three_planes_share_the_threshold_that_is_best_for_both_labels() -> None
     assert found.temperature == pytest.approx(1, abs=0.01)
     assert found.error_before < 1e-3
     assert found.error_after < 1e-3
-    # At 0.2 and 0.3 both cubes are marked, from 0.4 the second alone, at 0.7 none; of equals the higher counts.
-    assert found.thresholds == {1: 0.3, 2: 0.3}
+    # Up to 0.3 the first cube is marked, up to 0.6 the second; of equals the higher counts.
+    assert found.thresholds == {1: 0.3, 2: 0.6}
     assert found.dice_post == pytest.approx((dice_of_cube(1) + dice_of_cube(2)) / 2, abs=1e-6)
     assert found.dice_raw == pytest.approx(dice_of_cube(2) / 2, abs=1e-6)  # at 0.5 the first is missed
-    assert found.min_lesion_ml == 0.1  # the cubes have 13.8 mL
+    assert found.min_lesion_ml == 0.3  # the cubes have 13.8 mL
     k = as_card_keys(found, {"system": "three-projection"})["inference_settings"]["projections"]
-    assert k == {"k_axial": 0.3, "k_coronal": 0.3, "k_sagittal": 0.3}
-    assert told == [("calibrate", 0, 1), ("calibrate", 1, 1)]
+    of_planes = {"k_axial": 0.3, "k_coronal": 0.3, "k_sagittal": 0.3, "hemorrhagic_k": 0.6}
+    assert {name: k[name] for name in of_planes} == of_planes
+    assert set(k) - set(of_planes) == {"vpred_above", "min_volume_ml", "ischemic_m", "hemorrhagic_m"}
+    assert told == [("calibrate", 0, 1), ("calibrate", 1, 1)] * 2  # once more for the classifier
     assert as_sentences(found)[0].startswith("On 1 cases that also chose the values above: mean Dice 0.405")
 
 
@@ -96,17 +98,17 @@ def test_each_label_of_other_systems_has_a_threshold_of_its_own() -> None:
     _, truth, masks = cubes()
     maps = {label: truth.with_array(np.where(mask, CUBES[label][2], 0.0)) for label, mask in masks.items()}
     speck = np.zeros(SHAPE_KJI)
-    speck[2, 2, 2:6] = 0.9  # four voxels of 0.027 mL, which no smallest lesion takes away
+    speck[2, 2:5, 2:6] = 0.9  # twelve voxels of 0.027 mL, which no smallest lesion takes away
     two_labels = replace(SYSTEMS["three-projection"], way="windows")
     thresholds, smallest_ml, best = best_thresholds([maps], [truth], two_labels)
     assert thresholds == {1: 0.3, 2: 0.6}
-    assert (smallest_ml, best) == (0.1, pytest.approx((dice_of_cube(1) + dice_of_cube(2)) / 2))
+    assert (smallest_ml, best) == (0.3, pytest.approx((dice_of_cube(1) + dice_of_cube(2)) / 2))
     maps[1] = truth.with_array(maps[1].array + speck)
     _, _, worse = best_thresholds([maps], [truth], two_labels)
-    assert worse == pytest.approx((2 * 195 / (516 + 195) + dice_of_cube(2)) / 2)
-    fine = [{label: Volume(m.array, (1.0, 1.0, 1.0)) for label, m in maps.items()}]  # now they have 0.004 mL
+    assert worse == pytest.approx((2 * 195 / (524 + 195) + dice_of_cube(2)) / 2)
+    fine = [{label: Volume(m.array, (1.0, 1.0, 1.0)) for label, m in maps.items()}]  # now they have 0.012 mL
     thresholds, smallest_ml, best = best_thresholds(fine, [Volume(truth.array, (1.0, 1.0, 1.0))], two_labels)
-    assert (thresholds, smallest_ml) == ({1: 0.3, 2: 0.6}, 0.1)
+    assert (thresholds, smallest_ml) == ({1: 0.3, 2: 0.6}, 0.3)
     assert best == pytest.approx((dice_of_cube(1) + dice_of_cube(2)) / 2)
 
 

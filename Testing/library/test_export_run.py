@@ -179,11 +179,17 @@ def test_calibration_writes_what_the_system_reads(mri_model: Path) -> None:
     assert found.cases == 1
     assert found.dice_post >= found.dice_raw - 1e-9 or found.temperature != 1
     assert as_card_keys(found, {"system": "mri"})["threshold"] == found.thresholds[1]
-    two = replace(found, thresholds={1: 0.4, 2: 0.4}, min_lesion_ml=0.01)
+    two = replace(found, thresholds={1: 0.4, 2: 0.6}, min_lesion_ml=0.01)
     keys = as_card_keys(two, {"system": "three-projection", "inference_settings": {"crop_to_brain": False}})
     assert keys["inference_settings"] == {
         "crop_to_brain": False,
-        "projections": {"k_axial": 0.4, "k_coronal": 0.4, "k_sagittal": 0.4},
+        "projections": {
+            "k_axial": 0.4,
+            "k_coronal": 0.4,
+            "k_sagittal": 0.4,
+            "hemorrhagic_k": 0.6,
+            "vpred_above": 1.5,
+        },
     }
     assert as_card_keys(replace(two, thresholds={1: 0.4, 2: 0.6}), {"system": "noncontrast-ct"})["thresholds"] == {
         "1": 0.4,
