@@ -18,6 +18,7 @@ class DPN92Constants:
         vpred_above: The classifier looks at voxels whose Vpred (sum of probability / k over the planes) exceeds this.
         ischemic_m, hemorrhagic_m: A class is present where its m, the mean Vpred of those voxels, exceeds this.
         min_volume_ml: Classes with less volume of those voxels are not reported (ours; 0 is the paper), mL.
+        remove_denied: Above 0, a class that the classifier denies is not marked (ours; 0 is the paper).
         closing_radius_mm: The paper closes with a ball of 3 voxels of 0.5-1 mm; here 3 mm on any grid.
         axial_candidates, axial_members: Axial networks that were trained, and the best of them that are averaged.
         plane_members: Networks averaged for the coronal plane, and for the sagittal plane.
@@ -43,6 +44,7 @@ class DPN92Constants:
     ischemic_m: float = 1.16
     hemorrhagic_m: float = 1.52
     min_volume_ml: float = 0.0
+    remove_denied: float = 0.0
 
     closing_radius_mm: float = 3.0
 

@@ -36,7 +36,7 @@ class ClassLimits:
     def as_constants(self) -> dict[str, float]:
         """For ``inference_settings.projections`` of a card."""
         limits = {LIMIT_OF[label]: round(limit, 3) for label, limit in self.m.items()}
-        return {"vpred_above": VPRED_ABOVE, "min_volume_ml": self.min_volume_ml, **limits}
+        return {"vpred_above": VPRED_ABOVE, "min_volume_ml": self.min_volume_ml, "remove_denied": 1.0, **limits}
 
 
 def class_limits(said: Sequence[Classification], present: Mapping[int, NDArray[np.bool_]]) -> ClassLimits:

@@ -89,7 +89,7 @@ def test_three_planes_have_one_k_for_infarcts_and_one_for_blood() -> None:
     k = as_card_keys(found, {"system": "three-projection"})["inference_settings"]["projections"]
     of_planes = {"k_axial": 0.3, "k_coronal": 0.3, "k_sagittal": 0.3, "hemorrhagic_k": 0.6}
     assert {name: k[name] for name in of_planes} == of_planes
-    assert set(k) - set(of_planes) == {"vpred_above", "min_volume_ml", "ischemic_m", "hemorrhagic_m"}
+    assert set(k) - set(of_planes) == {"vpred_above", "min_volume_ml", "remove_denied", "ischemic_m", "hemorrhagic_m"}
     assert told == [("calibrate", 0, 1), ("calibrate", 1, 1)] * 2  # once more for the classifier
     assert as_sentences(found)[0].startswith("On 1 cases that also chose the values above: mean Dice 0.405")
 

@@ -28,7 +28,13 @@ def test_limits_lie_between_the_cases_that_have_a_class_and_those_that_have_not(
     limits = class_limits(said, present)
     assert limits.m == pytest.approx({1: 2.1, 2: 2.5})
     assert limits.sensitivity == limits.specificity == {1: 1.0, 2: 1.0}
-    assert limits.as_constants() == {"vpred_above": 1.5, "min_volume_ml": 2.0, "ischemic_m": 2.1, "hemorrhagic_m": 2.5}
+    assert limits.as_constants() == {
+        "vpred_above": 1.5,
+        "min_volume_ml": 2.0,
+        "remove_denied": 1.0,
+        "ischemic_m": 2.1,
+        "hemorrhagic_m": 2.5,
+    }
 
 
 def test_specks_that_are_as_bright_as_lesions_are_told_by_their_volume() -> None:

@@ -105,8 +105,11 @@ def test_the_demo_finds_draws_and_can_be_repeated(tmp_path: Path) -> None:
     names = {file.name for file in (tmp_path / "demo").iterdir()}
     results = {"truth.nii.gz", "lesion.nii.gz", "overlay.png", "measurements.json"}
     assert names >= {"dwi.nii.gz", "adc.nii.gz", *results}
-    of_ct = {file.name for file in (tmp_path / "demo" / "ct-perfusion").iterdir()}
-    assert of_ct >= {"ct.nii.gz", "cbf.nii.gz", "cbv.nii.gz", "mtt.nii.gz", "tmax.nii.gz", *results}
+    assert {file.name for file in (tmp_path / "demo" / "ct").iterdir()} >= {"ct.nii.gz", *results}
+    found = json.loads((tmp_path / "demo" / "ct" / "measurements.json").read_text())["lesions"]
+    assert max(found, key=lambda lesion: lesion["volume_ml"])["label"] == 2  # the head has a bleed
+    of_perfusion = {file.name for file in (tmp_path / "demo" / "ct-perfusion").iterdir()}
+    assert of_perfusion >= {"ct.nii.gz", "cbf.nii.gz", "cbv.nii.gz", "mtt.nii.gz", "tmax.nii.gz", *results}
     perfusion = json.loads((tmp_path / "demo" / "ct-perfusion" / "measurements.json").read_text())["perfusion"]
     assert perfusion["core_ml"] > 0
     assert perfusion["mismatch_ratio"] >= 1

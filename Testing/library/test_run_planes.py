@@ -162,6 +162,20 @@ def test_constants_of_a_card_replace_the_published_ones() -> None:
     assert not found.labels.array.any()
 
 
+def test_a_class_that_the_classifier_denies_is_not_marked_and_that_is_said() -> None:
+    ct, _, _ = ct_head((1.0, 1.0, 5.0), blood_hu=70.0)
+    limits = {"hemorrhagic_m": 9.0, "closing_radius_mm": 0.0}
+    marked = predict({"ct": ct}, card(projections=limits), SYSTEM, {"axial": DarkAndBright(0.8)}, quiet)
+    assert marked.labels is not None
+    assert set(np.unique(marked.labels.array)) == {0, 1, 2}
+    strict = card(projections={**limits, "remove_denied": 1.0})
+    found = predict({"ct": ct}, strict, SYSTEM, {"axial": DarkAndBright(0.8)}, quiet)
+    assert found.labels is not None
+    np.testing.assert_array_equal(found.labels.array, np.where(marked.labels.array == 2, 0, marked.labels.array))
+    assert sum("look a little like hemorrhage" in text for text in found.warnings) == 1
+    assert found.probability[2].array.max() > 0.5  # the probability stays, to be looked at
+
+
 def test_whole_slices_are_seen_where_the_card_says_so() -> None:
     ct, _, _ = ct_head((2.0, 2.0, 8.0))
     whole = replace(
