@@ -381,13 +381,23 @@ set(STROKESEG_RESOURCES
   Resources/Models/mri/graph.onnx
   Resources/Models/mri/model.json
   Resources/Models/mri/weights.safetensors
+  Resources/Models/noncontrast-ct/README.md
+  Resources/Models/noncontrast-ct/graph.onnx
+  Resources/Models/noncontrast-ct/model.json
+  Resources/Models/noncontrast-ct/weights.safetensors
   Resources/Models/schema.json
+  Resources/Models/three-projection/README.md
+  Resources/Models/three-projection/graph.onnx
+  Resources/Models/three-projection/model.json
+  Resources/Models/three-projection/weights.safetensors
   Resources/Screenshots/mri-isles22-0001.png
+  Resources/Screenshots/noncontrast-ct-tilted.png
   Resources/Screenshots/overlay.png
   Resources/Screenshots/panel.png
   Resources/Screenshots/sample-ct.png
   Resources/Screenshots/sample-head.png
   Resources/Screenshots/sample-perfusion.png
+  Resources/Screenshots/three-projection-tilted.png
   Resources/Screenshots/tutorial-1-input.png
   Resources/Screenshots/tutorial-2-segment.png
   Resources/Screenshots/tutorial-3-result.png

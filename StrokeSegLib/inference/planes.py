@@ -117,7 +117,7 @@ def _without_denied(
         if value in classification.found or marked_ml == 0:
             continue
         labels = np.where(labels == value, np.uint8(0), labels)
-        warnings.append(f"{marked_ml:.1f} mL that look a little like {name} are not marked: too weak for the whole case")
+        warnings.append(f"{marked_ml:.1f} mL that look a little like {name} are not marked: too weak for this case")
     return labels, tuple(warnings)
 
 
