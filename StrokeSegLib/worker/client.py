@@ -70,7 +70,8 @@ class Worker:
     @property
     def folder(self) -> Path:
         """A private temporary folder, for files on their way to and from the worker; ``close`` removes it."""
-        if self._folder is None:
+        # A worker whose stdin was closed removes it before it ends.
+        if self._folder is None or not self._folder.is_dir():
             self._folder = make_scratch()
         return self._folder
 

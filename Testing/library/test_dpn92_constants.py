@@ -15,11 +15,13 @@ def test_the_constants_are_the_papers() -> None:
         "k_axial": 0.47,
         "k_coronal": 0.56,
         "k_sagittal": 0.56,
+        "hemorrhagic_k": 0.0,
         "closing_radius_mm": 3.0,
         "vpred_above": 0.9,
         "ischemic_m": 1.16,
         "hemorrhagic_m": 1.52,
         "min_volume_ml": 0.0,
+        "remove_denied": 0.0,
         # Ensembles: the best 6 of about 40 axial networks, 2 coronal, 2 sagittal.
         "axial_candidates": 40,
         "axial_members": 6,

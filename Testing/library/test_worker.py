@@ -360,6 +360,15 @@ def test_closing_ends_the_process_in_a_job_and_removes_the_temporary_folder(work
     assert list(temporary.iterdir()) == []
 
 
+def test_after_a_worker_has_ended_and_cleaned_up_the_next_request_starts_another(worker):
+    worker.start()
+    folder = worker.folder
+    worker.child.close_input()
+    until(lambda: worker.child.exit_code() is not None, "the end")
+    assert not folder.exists()
+    assert worker.wait(worker.ask("status", {}))["pid"] == worker.child.process_id
+
+
 def test_a_program_that_cannot_start_or_is_no_worker_is_an_error_and_leaves_nothing(temporary):
     with pytest.raises(OSError, match="no/such/python"):
         Worker(["/no/such/python"]).ask("status", {})
