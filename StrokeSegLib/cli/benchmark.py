@@ -166,4 +166,4 @@ def _words(numbers: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(value, float):
             yield f"{name} {value:.3g}"
         else:
-            yield f"{name} {'; '.join(value) or 'none' if isinstance(value, list) else value}"
+            yield f"{name} {'; '.join(map(str, value)) or 'none' if isinstance(value, list) else value}"

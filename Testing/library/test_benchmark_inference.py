@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from StrokeSegLib.cli import DONE, WRONG_INPUT, main
+from StrokeSegLib.cli.benchmark import show
 from StrokeSegLib.models import find_model
 from StrokeSegLib.preprocess.intensity import looks_like_ct
 from StrokeSegLib.speed import inference, plain
@@ -135,3 +136,8 @@ def test_wrong_words_are_refused(words: tuple[str, ...], capsys: pytest.CaptureF
 def test_too_few_cases_for_the_batch_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", "batch", "--count", "1"]) == WRONG_INPUT
     assert "--count 1" in capsys.readouterr().err
+
+
+def test_lists_of_numbers_and_of_words_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    show({"system": {"size_ijk": [512, 512, 200], "left_out": [], "seconds": {"read": 0.25}}}, as_json=False)
+    assert capsys.readouterr().out == "system: size ijk 512; 512; 200, left out none, seconds read 0.25\n"
