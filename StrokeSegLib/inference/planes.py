@@ -102,21 +102,23 @@ def run_planes(
     bent = np.stack([_bent_maximum(three, k) for three, k in zip(by_label, k_by_label, strict=True)])
     warnings = () if prepared.isotropic is not None else planes_to_run(spacing_mm[2], constants)[1]
     if constants.remove_denied > 0:
-        labels, removed = _without_denied(labels, classification, voxel_ml)
+        labels, removed = _without_denied(labels, classification, voxel_ml, constants.min_volume_ml)
         warnings += removed
     return Projected(bent, labels, classification, warnings)
 
 
 def _without_denied(
-    labels: NDArray[np.uint8], classification: Classification, voxel_ml: float
+    labels: NDArray[np.uint8], classification: Classification, voxel_ml: float, min_volume_ml: float
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """The label map without classes that the classifier denies, and a warning for each that was marked."""
+    """The label map without classes that the classifier denies, and a warning for each of which much was marked."""
     warnings = []
     for value, name in ((ISCHEMIA, "ischemia"), (HEMORRHAGE, "hemorrhage")):
         marked_ml = float(np.count_nonzero(labels == value)) * voxel_ml
         if value in classification.found or marked_ml == 0:
             continue
         labels = np.where(labels == value, np.uint8(0), labels)
+        if marked_ml < min_volume_ml:
+            continue  # specks, which no class is made of
         warnings.append(f"{marked_ml:.1f} mL that look a little like {name} are not marked: too weak for this case")
     return labels, tuple(warnings)
 

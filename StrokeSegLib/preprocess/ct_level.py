@@ -1,7 +1,7 @@
 """Brings the tissue of a head CT to one level: scanners are off by some HU, and bone makes its neighborhood brighter.
 
-Beam hardening and scatter that a scanner corrects only in part raise the outer centimeters of the brain by 5 to 30 HU
-(cupping); blood is told from tissue by 10 to 40 HU, so that this rim looks like a layer of blood.
+Beam hardening and scatter that a scanner corrects only in part raise the outer centimeters of the brain (cupping):
+such a rim looks like a layer of blood.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+#: A common level: between white and gray matter, HU.
+MEDIAN_HU = 31.0
 #: Brain tissue lies here, HU, even where a scanner is off by 20.
 TISSUE_HU = (10.0, 90.0)
 #: Borders of the layers below the brain's surface, mm; deeper than the last there is no rim.
@@ -25,9 +27,8 @@ FAR_OFF_HU, FAR_OFF_FRACTION = 26.0, 0.1
 FEWEST_VOXELS = 50
 
 
-def median_tissue_hu(hu: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
+def _median_tissue_hu(inside: NDArray[np.float32]) -> float:
     """Median of what can be tissue in the brain: neither fluid nor bone, in whatever way the scanner is off."""
-    inside = hu[brain]
     tissue = inside[(inside > TISSUE_HU[0]) & (inside < TISSUE_HU[1])]
     return float(np.median(tissue if tissue.size else inside))
 
@@ -48,11 +49,10 @@ def leveled(
     slab = _slabs(brain, spacing_mm[2])
     levels = _levels(hu, brain, depth_mm, slab)
     inside = hu[brain].astype(np.float32)
-    flat, median = inside, median_tissue_hu(hu, brain)
+    flat, median = inside, _median_tissue_hu(inside)
     for _ in range(PASSES):  # the rim had a part in the median, too
         flat = inside - _interpolated(np.clip(levels - median, 0, None), depth_mm, slab)
-        tissue = flat[(flat > TISSUE_HU[0]) & (flat < TISSUE_HU[1])]
-        median = float(np.median(tissue)) if tissue.size else median
+        median = _median_tissue_hu(flat)
     result = hu + np.float32(tissue_hu - median)
     result[brain] = flat + np.float32(tissue_hu - median)
     return result

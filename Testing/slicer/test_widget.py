@@ -10,7 +10,7 @@ from PySide6 import QtCore, QtWidgets
 from slicer_phantoms import addCt, addHead, voxelVolumeMl
 from stand_in import ROOT, pythonqt
 from stand_in.panel import PANEL_WIDTH_PX, click, clickCell, waitForRun, waitForStatus
-from stand_in_cards import Card, Input, Label, card
+from stand_in_cards import Card, Input, card
 
 
 def segmentations():
@@ -39,52 +39,6 @@ def test_on_the_stand_in_diffusion_is_the_model_to_begin_with_wherever_it_stands
     assert ui.modelSelector.currentData == "mri"
     assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", "ADC")
     assert ui.applyButton.enabled
-
-
-MRI = Card(id="mri", title="Acute infarct", inputs=(Input("dwi"), Input("adc")))
-EARLY = Card(id="early", title="Early ischemia", inputs=(Input("ct"),), minimum_inputs=1)
-BOTH = Card(
-    id="both",
-    title="Ischemia and blood",
-    inputs=(Input("ct"),),
-    minimum_inputs=1,
-    labels=(Label(1, "ischemic lesion"), Label(2, "hemorrhage")),
-)
-PERFUSION = Card(
-    id="perfusion", title="Core", inputs=(Input("ct", False), Input("cbf"), Input("tmax")), minimum_inputs=2
-)
-
-
-def test_on_the_stand_in_the_model_follows_what_is_loaded_until_the_user_chooses_one(openPanel):
-    panel = openPanel(MRI, EARLY, BOTH, PERFUSION)
-    ui = panel.ui
-    assert ui.modelSelector.currentData == "mri"
-    addCt("head CT")
-    assert ui.modelSelector.currentData == "both"  # of two that read a CT, the one that finds more
-    assert chosen(ui, "ct") == "head CT"
-    assert ui.applyButton.enabled
-    ui.modelSelector.setCurrentIndex(ui.modelSelector.findData("early"))
-    addHead("DWI")
-    addHead("ADC")
-    assert ui.modelSelector.currentData == "early"
-
-
-def test_on_the_stand_in_a_model_that_can_read_what_is_there_stays(openPanel):
-    addHead("DWI")
-    addHead("ADC")
-    ui = openPanel(MRI, EARLY, BOTH).ui
-    addCt("head CT")
-    assert ui.modelSelector.currentData == "mri"
-    assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", "ADC")
-
-
-def test_on_the_stand_in_maps_of_perfusion_choose_their_model_although_a_ct_is_there(openPanel):
-    for name in ("CBF", "Tmax"):
-        addHead(name)
-    addCt("head CT")
-    ui = openPanel(MRI, EARLY, BOTH, PERFUSION).ui
-    assert ui.modelSelector.currentData == "perfusion"
-    assert (chosen(ui, "cbf"), chosen(ui, "tmax"), chosen(ui, "ct")) == ("CBF", "Tmax", "head CT")
 
 
 def test_on_the_stand_in_only_the_rows_of_the_model_are_shown_and_optional_ones_say_so(openPanel):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from StrokeSegLib.preprocess.ct_level import MEDIAN_HU
 from StrokeSegLib.training.augment import contiguous, mirrored, quarter_turned, rescaled
 from StrokeSegLib.training.crops import any_case, center_voxel, near_window, window_sample
 from StrokeSegLib.training.paper_losses import squared_dice_loss, weighted_bce
@@ -22,8 +23,6 @@ from StrokeSegLib.training.source import Cases, Draw
 NETWORK = "residual-se-unet3d"
 #: Overlap of windows when a volume is read: the paper's quarter, and the half that is ours.
 PAPER_OVERLAP, OVERLAP = 0.25, 0.5
-#: Median of the bundled model's tissue: between white and gray matter.
-MEDIAN_HU = 31.0
 
 
 def paper(preset: PaperNoncontrastCt) -> Recipe:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from StrokeSegLib.networks.dpn92_transfer import load_dpn92_state, read_dpn92_state, set_encoder_frozen
 from StrokeSegLib.networks.dpn92_unet import DPN92Encoder, DPN92UNet
+from StrokeSegLib.preprocess.ct_level import MEDIAN_HU
 from StrokeSegLib.systems.dpn92_constants import PAPER
 from StrokeSegLib.training.augment import contiguous, mirrored, quarter_turned, rescaled, turned_and_scaled
 from StrokeSegLib.training.crops import AXES, Sample, any_case, center_voxel, centered, slice_sample
@@ -26,8 +27,6 @@ from StrokeSegLib.training.schedules import exponential
 from StrokeSegLib.training.source import Cases, Draw
 
 NETWORK = "dpn92-unet"
-#: Median of the bundled model's tissue: between white and gray matter.
-MEDIAN_HU = 31.0
 #: HU windows of the bundled model's channels: brain, early ischemia, blood.
 WINDOWS_HU = [[0.0, 80.0], [15.0, 55.0], [-20.0, 180.0]]
 #: Grid of the published coronal and sagittal networks.
