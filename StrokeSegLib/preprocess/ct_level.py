@@ -27,7 +27,7 @@ FAR_OFF_HU, FAR_OFF_FRACTION = 26.0, 0.1
 FEWEST_VOXELS = 50
 
 
-def _median_tissue_hu(inside: NDArray[np.float32]) -> float:
+def median_tissue_hu(inside: NDArray[np.float32]) -> float:
     """Median of what can be tissue in the brain: neither fluid nor bone, in whatever way the scanner is off."""
     tissue = inside[(inside > TISSUE_HU[0]) & (inside < TISSUE_HU[1])]
     return float(np.median(tissue if tissue.size else inside))
@@ -49,10 +49,10 @@ def leveled(
     slab = _slabs(brain, spacing_mm[2])
     levels = _levels(hu, brain, depth_mm, slab)
     inside = hu[brain].astype(np.float32)
-    flat, median = inside, _median_tissue_hu(inside)
+    flat, median = inside, median_tissue_hu(inside)
     for _ in range(PASSES):  # the rim had a part in the median, too
         flat = inside - _interpolated(np.clip(levels - median, 0, None), depth_mm, slab)
-        median = _median_tissue_hu(flat)
+        median = median_tissue_hu(flat)
     result = hu + np.float32(tissue_hu - median)
     result[brain] = flat + np.float32(tissue_hu - median)
     return result

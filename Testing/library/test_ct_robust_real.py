@@ -57,7 +57,7 @@ def test_other_values_show_the_same_brain_at_the_same_level(name: str, head: tup
     check_modality(hu, None, "ct")
     mask = ct_brain_mask(hu, ct.spacing_mm)
     assert dice(mask, brain) > 0.94
-    assert median_tissue_hu(leveled(hu, mask, ct.spacing_mm, 31.0), brain) == pytest.approx(31, abs=1.0)
+    assert median_tissue_hu(leveled(hu, mask, ct.spacing_mm, 31.0)[brain]) == pytest.approx(31, abs=1.0)
 
 
 @pytest.mark.parametrize("around", [0.0, -1024.0])
