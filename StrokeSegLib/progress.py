@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from StrokeSegLib.callbacks import Progress
+from StrokeSegLib.callbacks import Progress, remaining_s
 
 #: Stages as people read them, in the order of the work.
 STAGE_WORDS = {
@@ -49,12 +49,12 @@ def shown_progress() -> Iterator[Progress]:
 
             yield draw
         return
-    started: dict[str, float] = {}
+    started: dict[str, tuple[float, int]] = {}
 
     def tell(stage: str, done: int, total: int) -> None:
         now = time.monotonic()
-        elapsed = now - started.setdefault(stage, now)
-        eta = f"{elapsed / done * (total - done):.1f}" if done else "-"
-        print(f"progress {stage} {done} {total} {eta}", file=sys.stderr, flush=True)
+        began, first = started.setdefault(stage, (now, done))
+        eta = remaining_s(now - began, done - first, total - done)
+        print(f"progress {stage} {done} {total} {'-' if eta is None else f'{eta:.1f}'}", file=sys.stderr, flush=True)
 
     yield tell
