@@ -13,6 +13,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/console.py
   StrokeSegApp/dependencies.py
   StrokeSegApp/exporting.py
+  StrokeSegApp/failures.py
   StrokeSegApp/following.py
   StrokeSegApp/hidden_volumes.py
   StrokeSegApp/input_checks.py
@@ -145,6 +146,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/inference/windows.py
   StrokeSegLib/io/__init__.py
   StrokeSegLib/io/blocks.py
+  StrokeSegLib/io/box.py
   StrokeSegLib/io/dicom.py
   StrokeSegLib/io/dicom_header.py
   StrokeSegLib/io/handover.py
@@ -251,10 +253,13 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/statistics.py
   StrokeSegLib/surface_metrics.py
   StrokeSegLib/synth/__init__.py
+  StrokeSegLib/synth/aging.py
   StrokeSegLib/synth/anatomy.py
+  StrokeSegLib/synth/compute.py
   StrokeSegLib/synth/ct.py
   StrokeSegLib/synth/ct_anatomy.py
   StrokeSegLib/synth/ct_artifacts.py
+  StrokeSegLib/synth/ct_chronic.py
   StrokeSegLib/synth/ct_distractors.py
   StrokeSegLib/synth/ct_infarct.py
   StrokeSegLib/synth/ct_ranges.py
@@ -278,6 +283,8 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/synth/mri.py
   StrokeSegLib/synth/mri_ranges.py
   StrokeSegLib/synth/mri_sequences.py
+  StrokeSegLib/synth/mri_structural.py
+  StrokeSegLib/synth/mri_tissues.py
   StrokeSegLib/synth/placement.py
   StrokeSegLib/synth/procedural.py
   StrokeSegLib/synth/procedural_brain.py
@@ -304,6 +311,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/calibrate_classes.py
   StrokeSegLib/training/calibrate_dice.py
   StrokeSegLib/training/calibrate_lesions.py
+  StrokeSegLib/training/calibrate_planes.py
   StrokeSegLib/training/card.py
   StrokeSegLib/training/case_cache.py
   StrokeSegLib/training/checkpoint.py
@@ -353,6 +361,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/steps.py
   StrokeSegLib/training/stopping.py
   StrokeSegLib/training/tables.py
+  StrokeSegLib/training/torch_compute.py
   StrokeSegLib/training/validation.py
   StrokeSegLib/uncertainty.py
   StrokeSegLib/volume.py

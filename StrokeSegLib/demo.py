@@ -12,6 +12,7 @@ from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.io import write_image
 from StrokeSegLib.metrics import dice
 from StrokeSegLib.result_folder import check_target
+from StrokeSegLib.synth.aging import AgingRanges
 from StrokeSegLib.synth.ct import make_ct_case
 from StrokeSegLib.synth.ct_ranges import CT_RANGES
 from StrokeSegLib.synth.ctp import make_ctp_case
@@ -43,6 +44,7 @@ CALM = replace(
     shower_chance=0.0,
     rim_gain=(0.2, 0.5),
     old_infarct_chance=0.0,
+    aging=AgingRanges(chance=0.0),
 )
 #: The same for a CT: one bleed in the brain.
 CALM_CT = replace(
@@ -64,6 +66,7 @@ CALM_CT = replace(
     parenchymal_ml=(15.0, 40.0),
     pale_blood_chance=0.0,
     old_infarct_chance=0.0,
+    chronic_subdural_chance=0.0,
 )
 #: The same for perfusion maps: a whole brain, little noise, one core with its penumbra.
 CALM_CTP = replace(

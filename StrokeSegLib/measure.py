@@ -23,6 +23,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import cdist
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.box import box_of
 from StrokeSegLib.volume import Volume
 
 #: Voxels that share a face, an edge or a corner belong to one lesion.
@@ -173,12 +174,15 @@ def _coarse(mask: Volume) -> Volume:
 
 def _components(array: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Each lesion's label and voxel indices, shape ``(n, 3)``, ``(i, j, k)``. Works in boxes: volumes can be large."""
-    values = array.view(np.uint8) if array.dtype == np.bool_ else array
+    whole = box_of(array)
+    if whole is None:
+        return
+    values = array[whole].view(np.uint8) if array.dtype == np.bool_ else array[whole]
     for value, box in enumerate(ndimage.find_objects(values), start=1):
         if box is None:
             continue
         numbered, _ = ndimage.label(values[box] == value, CONNECTIVITY_26)
-        corner = np.array([s.start for s in box])
+        corner = np.array([w.start + s.start for w, s in zip(whole, box, strict=True)])
         for number, part in enumerate(ndimage.find_objects(numbered), start=1):
             kji = np.argwhere(numbered[part] == number) + corner + [s.start for s in part]
             yield value, kji[:, ::-1]

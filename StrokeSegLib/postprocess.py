@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.box import box_of
 from StrokeSegLib.measure import CONNECTIVITY_26
 from StrokeSegLib.volume import Volume
 
@@ -49,12 +50,14 @@ def label_map(probability: Mapping[int, Volume], thresholds: Mapping[int, float]
         for value in order:
             plane = probability[value].array[k].astype(np.float32, copy=False)
             above = plane > thresholds[value]
-            if not above.any():
+            found = np.flatnonzero(above.any(axis=1))
+            if len(found) == 0:
                 continue
-            ratio = plane / np.float32(thresholds[value])
-            wins = above & (ratio > best)
-            labels[k][wins] = value
-            best[wins] = ratio[wins]
+            rows = slice(int(found[0]), int(found[-1]) + 1)
+            ratio = plane[rows] / np.float32(thresholds[value])
+            wins = above[rows] & (ratio > best[rows])
+            labels[k, rows][wins] = value
+            best[rows][wins] = ratio[wins]
     for value in order:
         _remove_small(labels, value, min_volume_ml, grid.voxel_volume_ml)
     return grid.with_array(labels)
@@ -85,8 +88,10 @@ def remove_small_labels(labels: Volume, min_volume_ml: float) -> Volume:
         InputError: ``min_volume_ml`` is negative or not a number.
     """
     kept = labels.array.astype(np.uint8)
-    for value in np.unique(kept[kept > 0]):
-        _remove_small(kept, int(value), min_volume_ml, labels.voxel_volume_ml)
+    box = box_of(kept)
+    for value in () if box is None else np.unique(kept[box]):
+        if value:
+            _remove_small(kept, int(value), min_volume_ml, labels.voxel_volume_ml)
     return labels.with_array(kept)
 
 
@@ -110,10 +115,10 @@ def close_ball(mask: NDArray[Any], radius_mm: float, spacing_mm: tuple[float, fl
     if not (math.isfinite(radius_mm) and radius_mm >= 0):
         raise InputError(f"the closing radius must be 0 mm or more, got {radius_mm}")
     closed: NDArray[np.bool_] = np.asarray(mask) != 0
-    boxes = ndimage.find_objects(closed.view(np.uint8))
-    if not boxes:
+    box = box_of(closed)
+    if box is None:
         return closed
-    box = boxes[0]  # a closed mask never leaves the box around the mask
+    # A closed mask never leaves the box around the mask.
     reach_mm = radius_mm * (1 + RADIUS_TOLERANCE)
     sampling = spacing_mm[::-1]
     pad = [int(reach_mm // step) + 1 for step in sampling]
@@ -131,14 +136,15 @@ def _remove_small(labels: NDArray[np.uint8], value: int, min_volume_ml: float, v
         raise InputError(f"the smallest lesion volume must be 0 mL or more, got {min_volume_ml}")
     # The small subtrahend keeps 10 voxels of 0.001 mL a match for 0.01 mL, whatever the division rounds to.
     min_voxels = math.ceil(min_volume_ml / voxel_volume_ml - 1e-6)
-    boxes = ndimage.find_objects(labels, max_label=value)
-    box = boxes[value - 1] if len(boxes) >= value else None
-    if box is None or min_voxels <= 1:
+    around = box_of(labels)
+    box = None if around is None or min_voxels <= 1 else box_of(labels[around] == value)
+    if around is None or box is None:
         return
-    numbered, count = ndimage.label(labels[box] == value, CONNECTIVITY_26)
+    part = labels[around][box]
+    numbered, count = ndimage.label(part == value, CONNECTIVITY_26)
     small = np.bincount(numbered.ravel(), minlength=count + 1) < min_voxels
     small[0] = False
-    labels[box][small[numbered]] = 0
+    part[small[numbered]] = 0
 
 
 def _check(probability: Mapping[int, Volume], thresholds: Mapping[int, float]) -> Volume:

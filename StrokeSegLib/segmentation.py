@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -76,8 +77,17 @@ class SegmentationResult:
         Raises:
             InputError: The folder holds results already and ``force`` is False, or cannot be written.
         """
-        with staged_results(out, force=force) as folder:
+        with staged_results(out, force=force) as folder, ThreadPoolExecutor(1) as beside:
             started = time.perf_counter()
+            picture = beside.submit(
+                draw_overlay,
+                self.image,
+                self.labels,
+                folder / "overlay.png",
+                title=f"{self.card.title}, version {self.card.version}",
+                names={label.value: label.name for label in self.card.labels},
+                window=CT_WINDOW_HU if next(iter(self.measurements["inputs"])) == "ct" else None,
+            )
             suffix = ".nii.gz" if compress else ".nii"
             write_image(self.labels, folder / f"lesion{suffix}")
             name = f"StrokeSeg {self.card.id} {self.card.version}"
@@ -96,14 +106,7 @@ class SegmentationResult:
                 write_image(self.probability[label.value], folder / f"probability{which}{suffix}", decimals=3)
             if self.uncertainty is not None:
                 write_image(self.uncertainty, folder / f"uncertainty{suffix}", decimals=2)
-            draw_overlay(
-                self.image,
-                self.labels,
-                folder / "overlay.png",
-                title=f"{self.card.title}, version {self.card.version}",
-                names={label.value: label.name for label in self.card.labels},
-                window=CT_WINDOW_HU if next(iter(self.measurements["inputs"])) == "ct" else None,
-            )
+            picture.result()
             self.measurements["seconds"]["write"] = round(time.perf_counter() - started, 3)
             (folder / "measurements.json").write_text(json.dumps(self.measurements, indent=2) + "\n", encoding="utf-8")
 

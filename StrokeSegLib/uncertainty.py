@@ -5,25 +5,31 @@ Both are probabilities, calibrated on generated heads; neither knows of anything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import minimize
+from scipy.special import expit, logit
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.box import Box, box_of
 from StrokeSegLib.volume import Volume
 
 #: Probabilities are kept this far from 0 and 1 before their log odds are taken.
 _EDGE = 1e-4
 #: Pull of the lesion model's weights to 0, in lesions: a few dozen must not give a step function.
 _RIDGE = 0.5
-#: Width of the surroundings that a voxel is seen with; 2 and 6 mm told errors less well.
-SURROUNDINGS_FWHM_MM = 4.0
+#: Width of the surroundings that a voxel is seen with; 4 and 8 mm told errors less well.
+SURROUNDINGS_FWHM_MM = 12.0
+#: Their log odds are blurred on a grid of about this step.
+COARSE_MM = 3.0
 #: Probabilities under this are nothing; the blur reaches so many SD.
 _NOTHING, _REACH = 1e-3, 3.0
+_THREADS = 2
 
 
 def error_probability(
@@ -53,7 +59,7 @@ def error_probability(
 
 
 def uncertainty_map(probability: Mapping[int, Volume], labels: Volume) -> Volume:
-    """How likely each voxel's label is wrong, by its own probability and that of its surroundings, half and half.
+    """How likely each voxel's label is wrong, by its own log odds and those of its surroundings, half and half.
 
     Networks err at borders, and beside what they marked: there the surroundings know more than the voxel. Of the maps
     that were compared (``Testing/benchmarks/uncertainty.py``) this one tells best where a result is wrong.
@@ -63,39 +69,95 @@ def uncertainty_map(probability: Mapping[int, Volume], labels: Volume) -> Volume
         labels: Label map on the same grid.
 
     Returns:
-        float32, 0-1, on that grid.
+        float32, 0-1, on that grid; 0 far from all that has a probability.
     """
-    blended = {value: _with_surroundings(one) for value, one in probability.items()}
-    result = np.empty(labels.array.shape, np.float32)
-    for k, plane in enumerate(labels.array):  # slice by slice: whole volumes would not fit beside each other
-        result[k] = error_probability({value: slice_of(k) for value, slice_of in blended.items()}, plane)
+    result = np.zeros(labels.array.shape, np.float32)
+    maps = {value: np.asarray(one.array, np.float32) for value, one in probability.items()}
+    margins = [int(np.ceil(_REACH * SURROUNDINGS_FWHM_MM / 2.355 / step)) for step in labels.spacing_mm[::-1]]
+    boxes = [box_of(labels.array > 0), *(_widened(box_of(p > _NOTHING), margins, p.shape) for p in maps.values())]
+    box = _around(boxes)
+    if box is None:
+        return labels.with_array(result)
+    blurred = {value: _Blurred.of(p[box], labels.spacing_mm) for value, p in maps.items()}
+
+    def fill(n: int) -> None:
+        k, rows, columns = box[0].start + n, box[1], box[2]
+        seen = {
+            value: expit((_log_odds(p[k, rows, columns]) + blurred[value].slice_of(n)) / 2) for value, p in maps.items()
+        }
+        result[k, rows, columns] = error_probability(seen, labels.array[k, rows, columns])
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for _ in pool.map(fill, range(box[0].stop - box[0].start)):
+            pass
     return labels.with_array(result)
 
 
-def _with_surroundings(probability: Volume) -> Callable[[int], NDArray[np.float32]]:
-    """Slice k of the mean of a map and of its blur, FWHM 4 mm; only the box that holds anything is worked on."""
-    p: NDArray[np.float32] = np.asarray(probability.array, np.float32)
-    hit = p > _NOTHING
-    if not hit.any():
-        return p.__getitem__
-    sigma = [SURROUNDINGS_FWHM_MM / 2.355 / step for step in probability.spacing_mm[::-1]]
-    box = []
-    for axis, width in enumerate(sigma):
-        where = np.flatnonzero(hit.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = int(np.ceil(_REACH * width))
-        box.append(slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin))
-    blended = p[tuple(box)] + ndimage.gaussian_filter(p[tuple(box)], sigma, mode="nearest", truncate=_REACH)
-    blended /= 2
-    planes, rows, columns = box
+@dataclass(frozen=True, eq=False)
+class _Blurred:
+    """A map's log odds, blurred: so smooth that a coarse grid holds them, linear in between.
 
-    def slice_of(k: int) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = p[k]
-        if planes.start <= k < planes.stop:
-            result = result.copy()
-            result[rows, columns] = blended[k - planes.start]
-        return result
+    Attributes:
+        coarse: float32, every n-th voxel along k, j, i, the first one n // 2 from the edge.
+        low, part: Along each axis, for each voxel of the map the coarse voxel before it and how far it is beyond, 0-1.
+    """
 
-    return slice_of
+    coarse: NDArray[np.float32]
+    low: tuple[NDArray[np.intp], ...]
+    part: tuple[NDArray[np.float32], ...]
+
+    @classmethod
+    def of(cls, p: NDArray[np.float32], spacing_mm: tuple[float, float, float]) -> _Blurred:
+        """Of a map of probabilities."""
+        strides = [max(1, round(COARSE_MM / step)) for step in spacing_mm[::-1]]
+        sigma = [SURROUNDINGS_FWHM_MM / 2.355 / step / n for step, n in zip(spacing_mm[::-1], strides, strict=True)]
+        middle = [min(n // 2, size - 1) for n, size in zip(strides, p.shape, strict=True)]
+        k, j, i = (slice(first, None, n) for first, n in zip(middle, strides, strict=True))
+        some = _log_odds(p[k, j, i])
+        coarse = ndimage.gaussian_filter(some, sigma, mode="nearest", truncate=_REACH)
+        at = [
+            np.clip((np.arange(size) - first) / n, 0, m - 1)
+            for size, first, n, m in zip(p.shape, middle, strides, coarse.shape, strict=True)
+        ]
+        low = [np.minimum(each.astype(np.intp), max(m - 2, 0)) for each, m in zip(at, coarse.shape, strict=True)]
+        part = [(each - before).astype(np.float32) for each, before in zip(at, low, strict=True)]
+        return cls(coarse, tuple(low), tuple(part))
+
+    def slice_of(self, k: int) -> NDArray[np.float32]:
+        """One slice of the map's grid."""
+        plane = self._between(self.coarse, 0, self.low[0][k : k + 1], self.part[0][k : k + 1])[0]
+        rows = self._between(plane, 0, self.low[1], self.part[1][:, None])
+        return self._between(rows, 1, self.low[2], self.part[2])
+
+    @staticmethod
+    def _between(
+        array: NDArray[np.float32], axis: int, low: NDArray[np.intp], part: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        high = np.minimum(low + 1, array.shape[axis] - 1)
+        return np.asarray(array.take(low, axis) * (1 - part) + array.take(high, axis) * part)
+
+
+def _log_odds(p: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(logit(np.clip(p, _EDGE, 1 - _EDGE)), np.float32)
+
+
+def _widened(box: Box | None, margins: Sequence[int], shape: Sequence[int]) -> Box | None:
+    if box is None:
+        return None
+    k, j, i = (
+        slice(max(0, each.start - margin), min(size, each.stop + margin))
+        for each, margin, size in zip(box, margins, shape, strict=True)
+    )
+    return k, j, i
+
+
+def _around(boxes: Sequence[Box | None]) -> Box | None:
+    """The smallest box that holds all of these."""
+    there = [box for box in boxes if box is not None]
+    if not there:
+        return None
+    k, j, i = (slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*there, strict=True))
+    return k, j, i
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from StrokeSegApp.child_process import ChildProcess
+from StrokeSegApp.failures import explained
 from StrokeSegApp.progress import Progress, parseProgress
 from StrokeSegApp.worker_client import POLL_INTERVAL_MS, RunError, childCommand, environment
 from StrokeSegLib.errors import InputError
@@ -116,7 +117,8 @@ class CommandRun:
                 raise InputError(last.removeprefix(SPOKEN) or "the input was refused without a reason")
             if code not in self.goodCodes:
                 said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else f"exit code {code}"
-                raise RunError(f"It stopped: {said}", "\n".join(self._lines))
+                log = "\n".join(self._lines)
+                raise RunError(explained(f"It stopped: {said}", log, code), log)
             self.beforeRemoval()
         finally:
             self._removeFiles()

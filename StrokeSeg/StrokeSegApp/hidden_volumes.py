@@ -1,4 +1,4 @@
-"""Volumes that a result keeps out of sight; of images that are mostly 0, the box that is not.
+"""Volumes that a result keeps out of sight: of each the box that is not 0.
 
 A thin-slice scan has 50 million voxels: kept whole, its probabilities would take longer to put into the scene, and
 more of a scene file, than all the rest of a result.
@@ -12,30 +12,31 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from StrokeSegApp import scene
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.box import BoxedImage
 from StrokeSegLib.volume import Volume
 
-#: First voxel ``[k, j, i]`` of a box within the grid of the input.
-START_ATTRIBUTE = "StrokeSeg.FirstVoxel"
+#: ``first`` voxel ``[k, j, i]`` of the node within the image that it was cut out of, and the ``shape`` of that image.
+BOX_ATTRIBUTE = "StrokeSeg.Box"
 
 
-def hide(segmentation: Any, role: str, reference: Any, volume: Volume, what: str, boxed: bool = False) -> None:
+def hide(segmentation: Any, role: str, reference: Any, image: BoxedImage, what: str) -> None:
     """A hidden volume node on the voxels of the reference, kept by the segmentation; it gets a display when shown.
 
     Args:
         segmentation: Node that refers to it.
         role: Of the reference.
-        reference: Volume node with the grid that ``volume`` must have.
-        volume: The voxels.
+        reference: Volume node with the grid that ``image`` must have.
+        image: The voxels, see ``whole``.
         what: What people call it.
-        boxed: Only the box around what is not 0, see ``whole``.
 
     Raises:
-        InputError: The grids differ.
+        InputError: The grids differ, or the voxels can not be read any more.
     """
-    if not volume.same_grid(scene.volumeFromNode(reference)):
+    if not image.grid.same_grid(scene.volumeFromNode(reference)):
         raise InputError(
             f"the {what} of the result lies on another grid than volume '{reference.GetName()}': press Apply again"
         )
@@ -43,41 +44,56 @@ def hide(segmentation: Any, role: str, reference: Any, volume: Volume, what: str
     node.UnRegister(None)
     node.SetName(slicer.mrmlScene.GenerateUniqueName(f"{segmentation.GetName()} {what}"))
     node.SetHideFromEditors(True)  # before it is added: nobody takes it for an input
-    slicer.mrmlScene.AddNode(node)
     node.CopyOrientation(reference)
+    node.SetOrigin(scene.ijkToRas(reference).MultiplyPoint((*image.first[::-1], 1))[:3])
+    node.SetAttribute(BOX_ATTRIBUTE, json.dumps({"first": image.first, "shape": image.grid.array.shape}))
+    node.SetAndObserveImageData(_imageData(image))
+    slicer.mrmlScene.AddNode(node)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
-    array = volume.array
-    if boxed:
-        box = scene.boxOf(array) or (slice(0, 1),) * 3
-        start = [each.start for each in box]
-        node.SetAttribute(START_ATTRIBUTE, json.dumps(start))
-        toRas = vtk.vtkMatrix4x4()
-        reference.GetIJKToRASMatrix(toRas)
-        node.SetOrigin(toRas.MultiplyPoint((*start[::-1], 1))[:3])
-        array = array[box]
-    slicer.util.updateVolumeFromArray(node, array)
     segmentation.SetNodeReferenceID(role, node.GetID())
     scene.placeBeside(reference, node)
 
 
-def whole(node: Any, grid: Any) -> Volume:
-    """What ``hide`` was given: a box put back into the grid of the whole image, 0 around it.
-
-    Args:
-        node: A hidden volume node.
-        grid: A volume node of the input's grid.
+def whole(node: Any) -> Volume:
+    """What ``hide`` was given: the box put back into the grid of the whole image, 0 around it, in world coordinates.
 
     Raises:
         InputError: Somebody changed the node.
     """
-    part, start = scene.volumeFromNode(node), node.GetAttribute(START_ATTRIBUTE)
-    if start is None:
-        return part
-    target = scene.volumeFromNode(grid)
-    first = json.loads(start)
+    part = scene.volumeFromNode(node)
+    first, shape = _place(node)
     box = tuple(slice(a, a + n) for a, n in zip(first, part.array.shape, strict=True))
-    if any(each.stop > n for each, n in zip(box, target.array.shape, strict=True)):
+    if any(each.stop > n for each, n in zip(box, shape, strict=True)):
         raise InputError(f"volume '{node.GetName()}' does not fit into the image any more: press Apply again")
-    array = np.zeros(target.array.shape, part.array.dtype)
+    array = np.zeros(shape, part.array.dtype)
     array[box] = part.array
-    return target.with_array(array)
+    x, y, z = part.ijk_to_lps([-each for each in first[::-1]])
+    return Volume(array, part.spacing_mm, (float(x), float(y), float(z)), part.direction)
+
+
+def wholeIjkToRas(node: Any) -> Any:
+    """Matrix of the whole image's grid, without the transform that the node is under."""
+    matrix = scene.ijkToRas(node)
+    first, _shape = _place(node)
+    corner = matrix.MultiplyPoint((*(-each for each in first[::-1]), 1))
+    for row in range(3):
+        matrix.SetElement(row, 3, corner[row])
+    return matrix
+
+
+def _place(node: Any) -> tuple[list[int], list[int]]:
+    """First voxel within the whole image and the whole image's shape, ``[k, j, i]``."""
+    text = node.GetAttribute(BOX_ATTRIBUTE)
+    if not text:
+        raise InputError(f"volume '{node.GetName()}' does not say where it lies any more: press Apply again")
+    place = json.loads(text)
+    return place["first"], place["shape"]
+
+
+def _imageData(image: BoxedImage) -> Any:
+    """Filled where it is to stay: memory that is used for the first time costs more than what is done with it."""
+    data = vtk.vtkImageData()
+    data.SetDimensions(*image.shape[::-1])
+    data.AllocateScalars(get_vtk_array_type(image.grid.array.dtype), 1)
+    image.fill(vtk_to_numpy(data.GetPointData().GetScalars()).reshape(image.shape))
+    return data

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from slicer.i18n import tr as _
 
-from StrokeSegApp import result_nodes, result_watch, scene
+from StrokeSegApp import hidden_volumes, result_nodes, result_watch, scene
+from StrokeSegLib.io.box import boxed
 from StrokeSegLib.measure import measure_lesions
 from StrokeSegLib.postprocess import label_map
 from StrokeSegLib.report.measurements import (
@@ -27,19 +29,29 @@ FOLLOWING = ("labels", "lesions", "total_volume_ml", "needs_review")
 
 def hindrance(segmentation: Any) -> str:
     """Why another threshold cannot be had from this result without a new run; empty when it can."""
-    measurements = scene.storedMeasurements(segmentation)
-    if (
-        measurements is None
-        or not result_nodes.hasProbabilities(segmentation)
-        or not result_nodes.asFound(segmentation)
-    ):
+    found = result_nodes.asFound(segmentation)
+    if found is None or not result_nodes.hasProbabilities(segmentation):
         return _("This result came without its probabilities.")
+    measurements = found[1]
     system = SYSTEMS.get(measurements["system"])
-    if system is not None and (system.rule is not None or system.way == "projections"):
-        return _("This model makes its findings by more than a threshold: run it again for another one.")
+    if system is not None and system.rule is not None:
+        byRule = [label["name"] for label in measurements["labels"] if label["value"] in system.rule_labels]
+        return _("A rule finds the {names}, without a probability: run the model again for another threshold.").format(
+            names=", ".join(byRule)
+        )
+    if len(_denied(measurements)) == len(measurements["labels"]):
+        return _("The model says that there is no pathology: it marks nothing at any threshold.")
     if result_watch.isEdited(segmentation):
         return _("Edited by hand: another threshold would undo the edits.")
     return ""
+
+
+def remark(segmentation: Any) -> str:
+    """What another threshold does not change; empty where it changes all."""
+    found = result_nodes.asFound(segmentation)
+    names = ", ".join(_denied(found[1]).values()) if found is not None else ""
+    text = _("The model says that there is no {names}: none is marked at any threshold.")
+    return text.format(names=names) if names else ""
 
 
 def threshold(segmentation: Any) -> float:
@@ -65,8 +77,8 @@ def relabel(segmentation: Any, newThreshold: float) -> dict[str, Any]:
     probability = result_nodes.probabilities(segmentation)
     thresholds = dict.fromkeys(probability, newThreshold)
     min_lesion_ml = float(segmentation.GetAttribute(result_nodes.MIN_LESION_ATTRIBUTE))
-    labels = label_map(probability, thresholds, min_lesion_ml)
-    measurements = _measured(found[1], labels, probability, thresholds)
+    labels = label_map(_marking(segmentation, found[1], probability), thresholds, min_lesion_ml)
+    measurements = _measured(segmentation, labels, probability, thresholds)
     _put(segmentation, labels, measurements)
     return measurements
 
@@ -79,19 +91,57 @@ def restore(segmentation: Any) -> dict[str, Any]:
     """
     found = result_nodes.asFound(segmentation)
     assert found is not None
-    node, measurements = found
-    _put(segmentation, scene.volumeFromNode(node), measurements)
+    measurements = found[1]
+    _put(segmentation, result_nodes.foundLabels(segmentation), measurements)
     for index in range(segmentation.GetSegmentation().GetNumberOfSegments()):
         segmentation.GetSegmentation().GetNthSegment(index).SetTag(result_watch.ALGORITHM_TYPE, result_watch.AUTOMATIC)
     return measurements
 
 
+def _denied(measurements: dict[str, Any]) -> dict[int, str]:
+    """Names, by value, of the labels that the case has none of by the model's classifier, and that it left unmarked."""
+    classification = measurements.get("classification")
+    return {
+        label["value"]: label["name"]
+        for label in (measurements["labels"] if classification else ())
+        if label["name"] not in classification["found"] and label["lesion_count"] == 0
+    }
+
+
+def _marking(segmentation: Any, found: dict[str, Any], probability: dict[int, Volume]) -> dict[int, Volume]:
+    """The probabilities, such that the run's own threshold marks exactly what the run marked.
+
+    Three planes are joined, closed and judged by a classifier before they come onto the image's grid, so that a
+    threshold on their probability gives nearly what they marked, but not quite. What they marked counts as above the
+    run's threshold, all else as not above it: a lower threshold then only adds, a higher one only takes away.
+    """
+    system = SYSTEMS.get(found["system"])
+    if system is None or system.way != "projections":
+        return probability
+    marked, denied, result = result_nodes.foundLabels(segmentation).array, _denied(found), {}
+    for value, volume in probability.items():
+        if value in denied:
+            continue
+        start = np.float32(found["thresholds"][str(value)])
+        array, here = np.minimum(volume.array, start), marked == value
+        array[here] = np.maximum(volume.array[here], np.nextafter(start, np.float32(1)))
+        result[value] = volume.with_array(array)
+    return result
+
+
 def _measured(
-    found: dict[str, Any], labels: Volume, probability: dict[int, Volume], thresholds: dict[int, float]
+    segmentation: Any, labels: Volume, probability: dict[int, Volume], thresholds: dict[int, float]
 ) -> dict[str, Any]:
     """The measurements of the run with what follows from the new labels, as ``segment`` has them."""
+    _node, found = result_nodes.asFound(segmentation)
     plane = found.get("midsagittal_plane_lps")
-    lesions = measure_lesions(labels, probability, plane=None if plane is None else np.array(plane))
+    models = result_nodes.lesionModels(segmentation)
+    lesions = [
+        replace(one, probability=models[one.label].probability(one.mean_probability, one.volume_ml))
+        if one.label in models and one.mean_probability is not None
+        else one
+        for one in measure_lesions(labels, probability, plane=None if plane is None else np.array(plane))
+    ]
     anew = build_measurements(
         ModelRecord(
             found["model"],
@@ -111,14 +161,9 @@ def _measured(
 
 def _put(segmentation: Any, labels: Volume, measurements: dict[str, Any]) -> None:
     """Write labels into the segments, each in its place, and keep the measurements."""
-    grid = result_nodes.asFound(segmentation)
-    assert grid is not None
-    segments = segmentation.GetSegmentation()
+    found = result_nodes.asFound(segmentation)
+    assert found is not None
+    values = [label["value"] for label in measurements["labels"]]
     with result_watch.ownChange(segmentation):
-        for label in measurements["labels"]:
-            identifier = f"{scene.SEGMENT_PREFIX}{label['value']}"
-            if segments.GetSegment(identifier) is None:
-                continue  # removed by hand
-            mask = (labels.array == label["value"]).astype(np.uint8)
-            scene.writeSegment(segmentation, identifier, mask, grid[0])
+        scene.writeLabels(segmentation, boxed(labels), values, hidden_volumes.wholeIjkToRas(found[0]))
     segmentation.SetAttribute(scene.MEASUREMENTS_ATTRIBUTE, json.dumps(measurements))

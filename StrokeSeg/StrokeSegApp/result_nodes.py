@@ -20,6 +20,8 @@ from StrokeSegApp import result_watch, scene, views
 from StrokeSegApp.hidden_volumes import hide, whole
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import read_image
+from StrokeSegLib.io.box import BoxedImage, boxed, boxed_file
+from StrokeSegLib.uncertainty import LesionModel
 from StrokeSegLib.volume import Volume
 
 PROBABILITY_ROLE = "StrokeSeg.Probability."
@@ -28,6 +30,8 @@ FOUND_ROLE = "StrokeSeg.AsFound"
 #: The measurements as the run gave them; those of ``scene.MEASUREMENTS_ATTRIBUTE`` follow the threshold.
 FOUND_ATTRIBUTE = "StrokeSeg.MeasurementsAsFound"
 MIN_LESION_ATTRIBUTE = "StrokeSeg.MinLesionMl"
+#: How the model tells a lesion's probability of being one: weights by label value.
+LESION_MODELS_ATTRIBUTE = "StrokeSeg.LesionModels"
 VIEW_ATTRIBUTE = "StrokeSeg.ViewBefore"
 
 
@@ -52,15 +56,15 @@ def bringIn(
         ValueError: measurements.json is no JSON.
     """
     measurements = json.loads((out / "measurements.json").read_text(encoding="utf-8"))
-    labels = read_image(_imageFile(out, "lesion")).volume
-    probability = {label.value: read_image(path).volume for label, path in _probabilityFiles(out, model)}
+    labels = _boxed(_imageFile(out, "lesion"))
+    probability = {label.value: _boxed(path) for label, path in _probabilityFiles(out, model)}
     uncertaintyFile = _imageFile(out, "uncertainty")
-    unsure = read_image(uncertaintyFile).volume if uncertaintyFile.is_file() else None
+    unsure = _boxed(uncertaintyFile) if uncertaintyFile.is_file() else None
     _nameInputs(measurements, names, sources)
     before = views.remember()
     algorithm = f"StrokeSeg {model.id} {model.version}"
     time = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-    segmentation = scene.addSegmentation(
+    segmentation = scene.addBoxedSegmentation(
         reference,
         labels,
         {label.value: label.name.capitalize() for label in model.labels},
@@ -68,17 +72,18 @@ def bringIn(
         f"{model.id} {time}, {reference.GetName()}",  # in a narrow list the end is cut off
     )
     try:
-        for value, volume in probability.items():
-            hide(segmentation, PROBABILITY_ROLE + str(value), reference, volume, "probability", boxed=True)
+        for value, image in probability.items():
+            hide(segmentation, PROBABILITY_ROLE + str(value), reference, image, "probability")
         if unsure is not None:
-            hide(segmentation, UNCERTAINTY_ROLE, reference, unsure, "uncertainty", boxed=True)
+            hide(segmentation, UNCERTAINTY_ROLE, reference, unsure, "uncertainty")
         hide(segmentation, FOUND_ROLE, reference, labels, "as found")
-    except InputError:
+    except (InputError, OSError):
         remove(segmentation, restoreView=False)
         raise
     scene.storeMeasurements(segmentation, measurements)
     segmentation.SetAttribute(FOUND_ATTRIBUTE, json.dumps(measurements))
     segmentation.SetAttribute(MIN_LESION_ATTRIBUTE, repr(float(model.min_lesion_ml)))
+    segmentation.SetAttribute(LESION_MODELS_ATTRIBUTE, json.dumps(model.lesion_models))
     segmentation.SetAttribute(VIEW_ATTRIBUTE, json.dumps(before))
     scene.showResult(segmentation, reference)
     result_watch.watch(segmentation)
@@ -115,18 +120,23 @@ def hiddenNodes(segmentation: Any) -> list[Any]:
 
 def probabilities(segmentation: Any) -> dict[int, Volume]:
     """The probability of each label that has one, on the grid of the input."""
-    return {value: whole(node, segmentation.GetNodeReference(FOUND_ROLE)) for value, node in _ofLabels(segmentation)}
+    return {value: whole(node) for value, node in _ofLabels(segmentation)}
 
 
 def hasProbabilities(segmentation: Any) -> bool:
-    """Whether there is a probability and a grid for it."""
-    return bool(_ofLabels(segmentation)) and segmentation.GetNodeReference(FOUND_ROLE) is not None
+    """Whether any label has one."""
+    return bool(_ofLabels(segmentation))
 
 
 def uncertainty(segmentation: Any) -> Volume | None:
     """Where the model is unsure, on the grid of the input."""
     node = uncertaintyOf(segmentation)
-    return None if node is None else whole(node, segmentation.GetNodeReference(FOUND_ROLE))
+    return None if node is None else whole(node)
+
+
+def foundLabels(segmentation: Any) -> Volume:
+    """The labels as the run gave them, on the grid of the input; only where there is ``asFound``."""
+    return whole(segmentation.GetNodeReference(FOUND_ROLE))
 
 
 def _ofLabels(segmentation: Any) -> list[tuple[int, Any]]:
@@ -147,6 +157,12 @@ def asFound(segmentation: Any) -> tuple[Any, dict[str, Any]] | None:
     return (node, json.loads(text)) if node is not None and text else None
 
 
+def lesionModels(segmentation: Any) -> dict[int, LesionModel]:
+    """By label value, what tells a lesion's probability of being one; empty where the model's card knows nothing."""
+    stored = json.loads(segmentation.GetAttribute(LESION_MODELS_ATTRIBUTE) or "{}")
+    return {int(value): LesionModel(**weights) for value, weights in stored.items()}
+
+
 def referenceOf(segmentation: Any) -> Any:
     """The volume node that a result was computed on, or None when it was removed."""
     return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
@@ -159,6 +175,10 @@ def _probabilityFiles(out: Path, model: Any) -> Iterator[tuple[Any, Path]]:
         path = _imageFile(out, f"probability{suffix}")
         if path.is_file():
             yield label, path
+
+
+def _boxed(path: Path) -> BoxedImage:
+    return boxed_file(path) or boxed(read_image(path).volume)
 
 
 def _imageFile(out: Path, name: str) -> Path:

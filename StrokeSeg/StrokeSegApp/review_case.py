@@ -18,6 +18,7 @@ from StrokeSegApp import result_nodes, result_watch, scene, views
 from StrokeSegApp.volume_nodes import addVolume, ijkToRas
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import read_image
+from StrokeSegLib.io.box import boxed
 from StrokeSegLib.review.versions import read_version
 from StrokeSegLib.volume import Volume
 
@@ -91,6 +92,7 @@ class CaseNodes:
         self._ownChanges = 0
         self.volumes: dict[str, Any] = {}
         self.segmentation: Any = None
+        self._outOfSight: list[Any] = []
         try:
             for each, volume in read.images.items():
                 name = slicer.mrmlScene.GenerateUniqueName(f"{caseId} {each.upper()}")
@@ -113,7 +115,15 @@ class CaseNodes:
         return bool(slicer.mrmlScene.IsNodePresent(self.segmentation))
 
     def show(self) -> None:
-        """Put the case into the slice views: its image, and the segmentation over it."""
+        """Put the case into the slice views: its image, and the segmentation over it.
+
+        Results of this module go out of sight meanwhile: lesions of another head must not lie over this one.
+        """
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            display = node.GetDisplayNode() if node.GetAttribute(scene.MEASUREMENTS_ATTRIBUTE) else None
+            if display is not None and display.GetVisibility():
+                display.SetVisibility(False)
+                self._outOfSight.append(node)
         self.segmentation.GetDisplayNode().SetOpacity2DFill(scene.FILL_OPACITY_2D)
         for role, node in self.volumes.items():
             if role in WINDOWS:
@@ -140,17 +150,13 @@ class CaseNodes:
 
     def setLabels(self, labels: Volume) -> None:
         """Show another label map on the same grid; no edit by hand."""
-        reference = self.reference if slicer.mrmlScene.IsNodePresent(self.reference) else None
-        if reference is None:
+        if not slicer.mrmlScene.IsNodePresent(self.reference):
             return
         with result_watch.ownChange(self.segmentation):
             self._ownChanges += 1
             try:
-                for identifier in self._segments():
-                    value = _value(identifier)
-                    if value is not None:
-                        mask = (labels.array == value).astype(np.uint8)
-                        scene.writeSegment(self.segmentation, identifier, mask, reference)
+                values = [value for value in map(_value, self._segments()) if value is not None]
+                scene.writeLabels(self.segmentation, boxed(labels), values, scene.ijkToRas(self.reference))
             finally:
                 self._ownChanges -= 1
 
@@ -173,7 +179,11 @@ class CaseNodes:
         self.segmentation.AddObserver(event, lambda caller, event: None if self._ownChanges else edited())
 
     def remove(self) -> None:
-        """Take the nodes out of the scene, and nothing else."""
+        """Take the nodes out of the scene, and nothing else; what was put out of sight is seen again."""
+        for node in self._outOfSight:
+            if slicer.mrmlScene.IsNodePresent(node) and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(True)
+        self._outOfSight.clear()
         nodes = [self.segmentation, *self.volumes.values()]
         result_nodes.removeHidden([node for node in nodes if node is not None])
 

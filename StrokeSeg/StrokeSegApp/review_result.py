@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from StrokeSegApp import result_nodes, scene
+from StrokeSegApp import result_nodes
 from StrokeSegApp.review_case import labelsOf
 from StrokeSegLib.case_table import Case
 from StrokeSegLib.errors import InputError
@@ -46,8 +46,8 @@ def studyOfResult(folder: str, reader: str, segmentation: Any) -> str:
     found = result_nodes.asFound(segmentation)
     if found is None:
         raise InputError(f"'{segmentation.GetName()}' is no result of StrokeSeg: press Apply first")
-    node, measurements = found
-    labels = scene.volumeFromNode(node)
+    measurements = found[1]
+    labels = result_nodes.foundLabels(segmentation)
     images = {role: _file(role, entry["path"]) for role, entry in measurements["inputs"].items()}
     if not any(read_image(str(path)).volume.same_grid(labels) for path in images.values()):
         raise InputError(

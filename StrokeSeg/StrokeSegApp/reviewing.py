@@ -115,9 +115,9 @@ class Reviewing:
                 raise
             before, self.files, self.nodes, self.edited = self.nodes, files, nodes, False
             nodes.setStatus(_STATUS[files.reading.status])
-            nodes.show()
             if before is not None:
-                before.remove()
+                before.remove()  # before the new one is shown: it brings results into sight that the new one hides
+            nodes.show()
         nodes.observe(self._onEdited)
         self.clock.restart()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from StrokeSegApp.paths import resourcePath
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.box import BoxedImage, box_of, boxed
 from StrokeSegLib.terminology import color_rgb, terminology_entry
 from StrokeSegLib.volume import LPS_TO_RAS, Volume
 
@@ -66,6 +67,13 @@ def hasVoxels(node: Any) -> bool:
 def addSegmentation(
     reference: Any, labels: Volume, names: Mapping[int, str], algorithmName: str, nodeName: str | None = None
 ) -> Any:
+    """A new segmentation node on exactly the grid of ``reference``, see ``addBoxedSegmentation``."""
+    return addBoxedSegmentation(reference, boxed(labels), names, algorithmName, nodeName)
+
+
+def addBoxedSegmentation(
+    reference: Any, labels: BoxedImage, names: Mapping[int, str], algorithmName: str, nodeName: str | None = None
+) -> Any:
     """A new segmentation node on exactly the grid of ``reference``; nothing that exists is touched.
 
     Args:
@@ -78,7 +86,7 @@ def addSegmentation(
     Raises:
         InputError: The reference no longer has the grid of the labels, or a label value is none of ours.
     """
-    if not labels.same_grid(volumeFromNode(reference)):
+    if not labels.grid.same_grid(volumeFromNode(reference)):
         raise InputError(f"volume '{reference.GetName()}' changed its geometry during the run; press Apply again")
     loadTerminology()
     scene = slicer.mrmlScene
@@ -96,49 +104,55 @@ def addSegmentation(
         # Without these two, Slicer exports an automatic result to DICOM as if a person had drawn it.
         segment.SetTag("DICOM.SegmentAlgorithmType", "AUTOMATIC")
         segment.SetTag("DICOM.SegmentAlgorithmName", algorithmName)
-        mask = (labels.array == value).astype(np.uint8)
-        writeSegment(node, identifier, mask, reference)
+    writeLabels(node, labels, names, ijkToRas(reference))
     placeBeside(reference, node)
     return node
 
 
-def writeSegment(segmentation: Any, identifier: str, mask: np.ndarray, reference: Any) -> None:
-    """Give a segment the voxels of a mask (0 and 1) on the grid of a volume node under the same transform."""
-    box = boxOf(mask)
-    if box is None:
-        _writeWhole(segmentation, identifier, mask, reference)
-        return
-    # The segment's box alone: a lesion is a small part of a scan, and Slicer copies what it is given several times.
-    matrix = vtk.vtkMatrix4x4()
-    reference.GetIJKToRASMatrix(matrix)
+def writeLabels(segmentation: Any, labels: BoxedImage, values: Iterable[int], ijkToRas: Any) -> None:
+    """Give the segments of label values their voxels, also where there are none; a segment that is gone stays gone.
+
+    Args:
+        segmentation: Under the same transform as the volume that the labels lie on.
+        labels: On the whole grid of that volume.
+        values: Label values.
+        ijkToRas: Matrix of the whole grid, without the transform.
+    """
+    part, first = labels.part(), labels.first
+    for value in values:
+        identifier = f"{SEGMENT_PREFIX}{value}"
+        if segmentation.GetSegmentation().GetSegment(identifier) is not None:
+            _writeSegment(segmentation, identifier, part == value, first, ijkToRas)
+
+
+def _writeSegment(
+    segmentation: Any, identifier: str, mask: np.ndarray, first: tuple[int, int, int], ijkToRas: Any
+) -> None:
+    """Of a mask whose first voxel lies at ``first``, the segment's box alone.
+
+    A lesion is a small part of a scan, and Slicer copies what it is given several times.
+    """
+    box = box_of(mask)
     labelmap = slicer.vtkOrientedImageData()
-    labelmap.SetGeometryFromImageToWorldMatrix(matrix)
-    labelmap.SetExtent(*(edge for each in box[::-1] for edge in (each.start, each.stop - 1)))
+    labelmap.SetGeometryFromImageToWorldMatrix(ijkToRas)
+    if box is None:
+        before = segmentation.GetBinaryLabelmapInternalRepresentation(identifier)
+        if before is None or before.IsEmpty():
+            return
+        matrix = vtk.vtkMatrix4x4()
+        before.GetImageToWorldMatrix(matrix)
+        labelmap.SetGeometryFromImageToWorldMatrix(matrix)
+        labelmap.SetExtent(before.GetExtent())  # nothing is written over all that was there
+        mask = np.zeros(before.GetNumberOfPoints(), np.uint8)
+    else:
+        at = [(start + each.start, start + each.stop - 1) for start, each in zip(first, box, strict=True)]
+        labelmap.SetExtent(*(edge for edges in at[::-1] for edge in edges))
+        mask = mask[box]
     labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    vtk_to_numpy(labelmap.GetPointData().GetScalars())[:] = mask[box].ravel()
+    vtk_to_numpy(labelmap.GetPointData().GetScalars())[:] = mask.ravel()
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     if not logic.SetBinaryLabelmapToSegment(labelmap, segmentation, identifier):
         raise RuntimeError(f"Slicer did not take the voxels of segment {identifier}")
-
-
-def _writeWhole(segmentation: Any, identifier: str, mask: np.ndarray, reference: Any) -> None:
-    before = set(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeDisplayNode"))
-    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, identifier, reference)
-    # Slicer removes the label map that it goes through, and leaves its display node.
-    for display in set(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")) - before:
-        slicer.mrmlScene.RemoveNode(display)
-
-
-def boxOf(image: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """Slices along k, j, i around all that is not 0; None where there is nothing."""
-    part, box = image, []
-    for axis in range(3):
-        where = np.flatnonzero(part.any(axis=tuple(a for a in range(3) if a != axis)))
-        if len(where) == 0:
-            return None
-        box.append(slice(int(where[0]), int(where[-1]) + 1))
-        part = part[tuple(box[axis] if a == axis else slice(None) for a in range(3))]
-    return box[0], box[1], box[2]
 
 
 def showResult(segmentation: Any, reference: Any) -> None:
@@ -186,9 +200,15 @@ def loadTerminology() -> None:
         logic.logic().LoadTerminologyFromFile(path)
 
 
-def _ijkToWorldRas(node: Any) -> np.ndarray:
+def ijkToRas(node: Any) -> Any:
+    """Where the voxels of a volume node lie, without the transform that it is under: a ``vtkMatrix4x4``."""
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def _ijkToWorldRas(node: Any) -> np.ndarray:
+    matrix = ijkToRas(node)
     transform = node.GetParentTransformNode()
     if transform is not None:
         if not transform.IsTransformToWorldLinear():

@@ -15,6 +15,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from StrokeSegApp.failures import explained
 from StrokeSegApp.paths import rootFolder
 from StrokeSegApp.progress import Progress
 from StrokeSegLib.worker.call import Call, JobCancelledError, WorkerError
@@ -100,8 +101,9 @@ class WorkerRun:
             raise RunError(_("The {what} was canceled.").format(what=self.words)) from error
         except WorkerError as error:
             if error.exit_code is None:
-                raise RunError(str(error), error.details) from error
-            raise RunError(self.stoppedMessage(error.exit_code), error.details) from error
+                raise RunError(explained(str(error), error.details), error.details) from error
+            message = self.stoppedMessage(error.exit_code)
+            raise RunError(explained(message, error.details, error.exit_code), error.details) from error
 
     def stoppedMessage(self, exitCode: int) -> str:
         """What is said when the process died in the middle of the job."""

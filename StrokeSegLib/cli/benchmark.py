@@ -18,6 +18,7 @@ def add_parser(commands: Any) -> None:
     synth = kinds.add_parser("synth", help="generated volumes per second, one process")
     synth.add_argument("--modality", choices=("ct", "mri", "ctp"), help="one generator only; else all")
     synth.add_argument("--count", type=int, default=5, metavar="N", help="cases a modality (%(default)s)")
+    synth.add_argument("--torch", action="store_true", help="with torch on the CPU too, beside numpy and each GPU")
     synth.add_argument("--json", action="store_true", help="print JSON on stdout instead of lines")
     synth.set_defaults(command=_synth)
     training = kinds.add_parser("training", help="our training loop against a plain MONAI loop, and its memory")
@@ -49,7 +50,10 @@ def _synth(arguments: argparse.Namespace) -> None:
     if arguments.count < 1:
         raise InputError(f"a benchmark needs at least one case, got --count {arguments.count}")
     modalities = (arguments.modality,) if arguments.modality else MODALITIES
-    show(synth_speed(arguments.count, modalities), as_json=arguments.json)
+    if arguments.torch and importlib.util.find_spec("torch") is None:
+        raise InputError("--torch needs torch; pip install 'strokeseg[gpu]'")
+    devices = [*_gpus(), *(["torch-cpu"] if arguments.torch else [])]
+    show(synth_speed(arguments.count, modalities, devices), as_json=arguments.json)
 
 
 def _training(arguments: argparse.Namespace) -> None:
@@ -122,31 +126,52 @@ def _batch(arguments: argparse.Namespace) -> None:
     show({f"batch-{card.id}": measured}, as_json=arguments.json)
 
 
-def synth_speed(count: int, modalities: Sequence[str]) -> dict[str, dict[str, float]]:
+def synth_speed(count: int, modalities: Sequence[str], devices: Sequence[str] = ()) -> dict[str, dict[str, float]]:
     """Seconds a case, images a case, and images (volumes) per second, by generator; one process, one procedural head.
 
     The same seeds each time, so two machines (or two versions) make the same cases.
+
+    Args:
+        devices: Measured next to numpy, as ``synth-MODALITY-DEVICE``: ``cuda:N``, or ``torch-cpu``.
     """
     import numpy as np
 
+    from StrokeSegLib.synth.compute import Compute, NumpyCompute, computing_on
     from StrokeSegLib.synth.procedural import procedural_head
     from StrokeSegLib.synth.sources import find_maker
 
+    workers: dict[str, Compute] = {"": NumpyCompute()}
+    if devices:
+        from StrokeSegLib.training.torch_compute import TorchCompute
+
+        workers |= {f"-{device}": TorchCompute(device.removeprefix("torch-")) for device in devices}
     start = time.perf_counter()
     head = procedural_head(np.random.default_rng(0))
     result = {"synth-head": {"seconds": time.perf_counter() - start}}
     for modality in modalities:
         make = find_maker(modality)
-        start = time.perf_counter()
-        volumes = sum(len(make(np.random.default_rng([0, n]), head, None, None).images) for n in range(count))
-        seconds = time.perf_counter() - start
-        result[f"synth-{modality}"] = {
-            "cases": count,
-            "seconds_per_case": seconds / count,
-            "volumes_per_case": volumes / count,
-            "volumes_per_second": volumes / seconds,
-        }
+        for suffix, worker in workers.items():
+            with computing_on(worker):
+                make(np.random.default_rng([0, 0]), head, None, None)  # a device's first steps, a head's landmarks
+                start = time.perf_counter()
+                volumes = sum(len(make(np.random.default_rng([0, n]), head, None, None).images) for n in range(count))
+                seconds = time.perf_counter() - start
+            result[f"synth-{modality}{suffix}"] = {
+                "cases": count,
+                "seconds_per_case": seconds / count,
+                "volumes_per_case": volumes / count,
+                "volumes_per_second": volumes / seconds,
+            }
     return result
+
+
+def _gpus() -> list[str]:
+    """The CUDA devices that torch sees, none without torch."""
+    if importlib.util.find_spec("torch") is None:
+        return []
+    import torch
+
+    return [f"cuda:{n}" for n in range(torch.cuda.device_count())]
 
 
 def show(measured: Mapping[str, Mapping[str, Any]], *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.network import NetworkRun, run_networks
 from StrokeSegLib.inference.projections import Classification
 from StrokeSegLib.inference.restore import restore as restore_array
-from StrokeSegLib.inference.restore import restore_mask
+from StrokeSegLib.inference.restore import restore_labels, restore_mask
 from StrokeSegLib.inference.running import Progress
 from StrokeSegLib.inference.settings import inference_settings
 from StrokeSegLib.inference.slices import MARGIN_VOXELS
@@ -155,7 +155,5 @@ def _cropped_planes(prepared: Prepared, divisor: int) -> Prepared:
 
 def _restored_labels(labels: NDArray[np.uint8], prepared: Prepared, reference: Volume) -> Volume:
     """A label map on the reference's grid: each label linear, above a half; hemorrhage where two meet."""
-    result = np.zeros(reference.array.shape, np.uint8)
-    for value in sorted({int(v) for v in np.unique(labels)} - {0}, key=lambda v: v == HEMORRHAGE):
-        result[restore_mask(labels == value, prepared.grid, reference).array] = value
-    return reference.with_array(result)
+    order = sorted({int(v) for v in np.unique(labels)} - {0}, key=lambda v: v == HEMORRHAGE)
+    return restore_labels(labels, prepared.grid, reference, order)

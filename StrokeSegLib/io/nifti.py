@@ -89,10 +89,39 @@ def _read(path: Path, stream: IO[bytes], zipped: bool) -> Reading:
         pass
     if volumes > 1:
         raise InputError(several_volumes_error(str(path), size, means, "[:, :, :, {n}]"))
+    return _on_grid(path, header, size, _scaled(array, float(header["scl_slope"]), float(header["scl_inter"])))
+
+
+def plain_voxels(path: Path) -> tuple[Volume, int] | None:
+    """Where the voxels of a NIfTI file lie, so that they can be read part by part.
+
+    Returns:
+        The image's grid, with an array of the voxels' type that is all 0 and takes no memory, and the position of the
+        first voxel in the file. None for what ``read_nifti`` must read as a whole, or refuse: a file that is zipped,
+        cut short or scaled, holds doubles, numbers of another byte order or several volumes.
+
+    Raises:
+        InputError: Not NIfTI, not scalar, or its geometry is not that of a regular grid.
+        OSError: The file can not be opened.
+    """
+    with path.open("rb") as raw:
+        if raw.read(2) == b"\x1f\x8b":
+            return None
+        raw.seek(0)
+        header, dtype, end = _read_header(path, raw)
+    size, start = _size(path, header), max(end, int(header["vox_offset"]))
+    whole = path.stat().st_size >= start + math.prod(size) * dtype.itemsize
+    scaled = _asks_for_scale(float(header["scl_slope"]), float(header["scl_inter"]))
+    if len(size) > 3 or not whole or not dtype.isnative or dtype == np.float64 or scaled:
+        return None
+    return _on_grid(path, header, size, np.broadcast_to(np.zeros((), dtype), size[::-1])).volume, start
+
+
+def _on_grid(path: Path, header: Header, size: tuple[int, ...], array: NDArray[Any]) -> Reading:
     affine, warnings = _affine_ras(path, header, size)
     spacing = np.linalg.norm(affine[:, :3], axis=0)
     volume = Volume(
-        _scaled(array, float(header["scl_slope"]), float(header["scl_inter"])),
+        array,
         (spacing[0], spacing[1], spacing[2]),
         tuple(LPS_TO_RAS @ affine[:, 3]),
         LPS_TO_RAS @ affine[:, :3] / spacing,
@@ -164,7 +193,7 @@ def _fill(path: Path, stream: IO[bytes], array: NDArray[Any]) -> None:
 
 def _scaled(array: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
     """Values in the file's own unit: native byte order, float32 where the header asks for a scale or has doubles."""
-    scale = np.isfinite(slope) and slope != 0 and np.isfinite(inter) and (slope, inter) != (1, 0)
+    scale = _asks_for_scale(slope, inter)
     if array.dtype.kind != "f" and not scale:
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, which read_image reports
@@ -173,6 +202,10 @@ def _scaled(array: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
             values *= np.float32(slope)
             values += np.float32(inter)
     return values
+
+
+def _asks_for_scale(slope: float, inter: float) -> bool:
+    return math.isfinite(slope) and slope != 0 and math.isfinite(inter) and (slope, inter) != (1, 0)
 
 
 def _affine_ras(path: Path, header: Header, size: tuple[int, ...]) -> tuple[NDArray[np.float64], tuple[str, ...]]:

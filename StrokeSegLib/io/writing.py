@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from StrokeSegLib.disk import DISK_FULL, check_room, disk_full, flush_to_disk
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io.blocks import write_gzip, write_plain
+from StrokeSegLib.io.box import box_of
 from StrokeSegLib.io.headers import fits_nifti, nifti_header, nrrd_header
 from StrokeSegLib.io.metaimage import check_whole
 from StrokeSegLib.io.nifti import read_nifti
@@ -85,7 +86,8 @@ def write_segmentation(labels: Volume, path: str | os.PathLike[str], segments: S
     path = Path(path)
     if not path.name.endswith(".seg.nrrd"):
         raise InputError(f"{path} is no name for a segmentation, Slicer needs .seg.nrrd: rename it")
-    present = {int(v) for plane in labels.array if plane.any() for v in np.unique(plane)}
+    box = box_of(labels.array)
+    present = set() if box is None else {int(v) for v in np.unique(labels.array[box])}
     unknown = present - {0} - {s.value for s in segments}
     if unknown:
         raise InputError(

@@ -86,13 +86,11 @@ def ct_brain_mask(hu: NDArray[Any], spacing_mm: tuple[float, float, float]) -> N
         mask = _large_pieces(tissue)
     else:
         soft &= coarse > _clipped_low_hu(hu)
-        core = np.stack([_depth(plane, step_mm[1:]) > BRIDGE_MM for plane in soft])
+        core = deeper(soft, BRIDGE_MM, step_mm)
         mask = _large_pieces(_voted(core, _enclosed(bone | _cut_border(soft & tissue, step_mm))))
         if len(hu) * step_mm[0] > LONG_SCAN_MM:
             mask = _large_pieces(_without_neck(mask, step_mm[0]))
-        grown = [ndimage.distance_transform_edt(~plane, step_mm[1:]) <= BRIDGE_MM * 1.25 for plane in mask]
-        shown = mask.any(axis=(1, 2), keepdims=True)  # no brain in a slice, no distance to it
-        mask = np.stack(grown) & soft & shown
+        mask = grown(mask, BRIDGE_MM * 1.25, step_mm) & soft
     if mask.sum() * float(np.prod(step_mm)) / 1000 < SMALLEST_BRAIN_ML * min(1.0, hu.shape[0] * step_mm[0] / 10):
         return np.zeros(hu.shape, bool)
     fine = _on_fine_grid(_filled(mask), factors, hu.shape) & (hu > FINE_HU) & (hu < bone_hu)
@@ -276,10 +274,38 @@ def _large_pieces(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray((sizes > PIECE_FRACTION * sizes.max())[labels], bool)
 
 
-def _depth(plane: NDArray[np.bool_], step_mm: tuple[float, ...]) -> NDArray[np.float64]:
-    """Distance to the outside of a mask, mm; brain that the image's border cuts goes on beyond it."""
-    depth: NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(plane, 3, mode="edge"), step_mm)[3:-3, 3:-3]
-    return depth
+def deeper(mask: NDArray[np.bool_], depth_mm: float, step_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """What lies deeper than this in the slices of a mask; brain that the image's border cuts goes on beyond it.
+
+    Args:
+        mask: ``(K, J, I)``.
+        depth_mm: Up to three voxels, so far the mask is continued beyond the border.
+        step_mm: Along ``(k, j, i)``.
+    """
+    padded = np.pad(mask, [(0, 0), (3, 3), (3, 3)], mode="edge")
+    return ~grown(~padded, depth_mm, step_mm)[:, 3:-3, 3:-3]
+
+
+def grown(mask: NDArray[np.bool_], radius_mm: float, step_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """What lies within a distance from the mask in its slice: the mask moved to each place of a disk, all together.
+
+    For the few voxels of such a disk this takes a fraction of the time of a map of distances, and is the same.
+
+    Args:
+        mask: ``(K, J, I)``.
+        radius_mm: mm.
+        step_mm: Along ``(k, j, i)``.
+    """
+    rows, columns = (int(radius_mm // mm) for mm in step_mm[1:])
+    around = np.pad(mask, [(0, 0), (rows, rows), (columns, columns)])
+    result: NDArray[np.bool_] = np.zeros_like(mask)
+    _, height, width = mask.shape
+    for down in range(-rows, rows + 1):
+        for right in range(-columns, columns + 1):
+            if np.sqrt((down * step_mm[1]) ** 2 + (right * step_mm[2]) ** 2) <= radius_mm:
+                first, left = rows + down, columns + right
+                result |= around[:, first : first + height, left : left + width]
+    return result
 
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -45,7 +45,7 @@ def leveled(
         tissue_hu: The median that is wanted.
     """
     hu = hu + np.float32(_far_off(hu[brain], tissue_hu))
-    depth_mm = _depth_mm(brain, spacing_mm)[brain]
+    depth_mm = depths_mm(brain, spacing_mm)
     slab = _slabs(brain, spacing_mm[2])
     levels = _levels(hu, brain, depth_mm, slab)
     inside = hu[brain].astype(np.float32)
@@ -103,11 +103,17 @@ def _interpolated(
     return values
 
 
-def _depth_mm(brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
-    """Distance to the outside of the mask; brain that the image's border cuts goes on beyond it."""
+def depths_mm(brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+    """Of each voxel of the mask its distance to the outside; brain that the image's border cuts goes on beyond it."""
     padded = np.pad(brain, 1, mode="edge")
-    depth: NDArray[np.float32] = ndimage.distance_transform_edt(padded, spacing_mm[::-1])[1:-1, 1:-1, 1:-1]
-    return depth.astype(np.float32)
+    box = []
+    for axis in range(3):
+        hit = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append(slice(int(hit[0]), int(hit[-1]) + 3))  # in the padded mask, with the voxels just outside
+    near = padded[tuple(box)]
+    depth: NDArray[np.float32] = ndimage.distance_transform_edt(near, spacing_mm[::-1]).astype(np.float32)
+    inner = np.s_[1:-1, 1:-1, 1:-1]
+    return depth[inner][near[inner]]
 
 
 def _medians(place: NDArray[np.intp], values: NDArray[np.float32], count: int) -> NDArray[np.float32]:

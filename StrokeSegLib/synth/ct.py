@@ -51,7 +51,8 @@ def make_ct_case(
         Image ``ct`` in HU (float32); truth 1 where an infarct can be seen, 2 where blood can. ``parameters`` holds
         the ``kind``'s index in ``KINDS``, ``noise_sd_hu``, of an infarct ``infarct_hours``, ``infarct_gray_drop_hu``
         and ``infarct_white_drop_hu``, and of blood ``<place>_ml`` as drawn for each place that was drawn
-        (``hemorrhage.PLACES``). Truth can be empty where what was drawn is too faint to be seen.
+        (``hemorrhage.PLACES``), and where there are chronic subdural collections, which are not labeled,
+        ``chronic_subdural_ml``. Truth can be empty where what was drawn is too faint to be seen.
 
     Raises:
         InputError: ``kind`` is none of the four.

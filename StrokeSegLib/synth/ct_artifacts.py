@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from StrokeSegLib.synth.ct_ranges import CtRanges
 from StrokeSegLib.synth.ct_tissues import Mixture
-from StrokeSegLib.synth.fields import Float, blur_mm, stretch
+from StrokeSegLib.synth.fields import Float, blur_mm, gaussian, stretch
 from StrokeSegLib.synth.placement import ScanGrid
 
 AIR_HU = -1000.0
@@ -175,5 +175,4 @@ def eight_bits(rng: np.random.Generator, hu: Float, ranges: CtRanges) -> Float:
 
 def _gauss(image: Float, fwhm_mm: float, spacing_mm: tuple[float, float, float]) -> Float:
     sigma = (0.0, fwhm_mm / 2.355 / spacing_mm[1], fwhm_mm / 2.355 / spacing_mm[0])
-    result: Float = ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=2.5)
-    return result
+    return gaussian(image, sigma, mode="nearest", truncate=2.5)

@@ -1,8 +1,12 @@
-"""What must not be marked on CT: old infarcts, white-matter disease, lacunes, calcium, dense vessels, cysts."""
+"""What must not be marked on CT: old infarcts, white-matter disease, lacunes, calcium, dense vessels, cysts.
+
+Chronic subdural collections have a file of their own, ``ct_chronic.py``.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from StrokeSegLib.synth.ct_anatomy import Landmarks, sample
 from StrokeSegLib.synth.ct_ranges import CtRanges
@@ -20,8 +24,9 @@ def add_old_disease(
     depth_mm: Float,
     marks: Landmarks,
     ranges: CtRanges,
+    csf_hu: float,
 ) -> tuple[Float, Float]:
-    """Dark things that are old; returns the HU and the part of each voxel that an old infarct or cyst took."""
+    """Dark things that are old; returns the HU and the part of each voxel that an old infarct, CSF or cyst took."""
     gone = np.zeros(grid.shape, np.float32)
     if rng.random() < ranges.white_matter_disease_chance:
         hu = hu - _white_matter_disease(rng, mixture, grid, marks, ranges)
@@ -29,6 +34,10 @@ def add_old_disease(
         old = blur_mm(grown(rng, grid, mixture.parenchyma), grid.spacing_mm, 2.0) * mixture.parenchyma
         hu = hu + old * (np.float32(rng.uniform(*ranges.old_infarct_hu)) - hu)
         gone = np.maximum(gone, old)
+        if rng.random() < ranges.ex_vacuo_chance:
+            fluid = _ex_vacuo(rng, old, mixture, grid, marks, ranges)
+            hu = hu + fluid * (np.float32(csf_hu) - hu)
+            gone = np.maximum(gone, fluid)
     if rng.random() < ranges.lacune_chance:
         for _ in range(int(rng.integers(1, 5))):
             spot = _ball_in(rng, grid, mixture.deep_gray + 0.3 * (mixture.white > 0.9), rng.uniform(1.5, 6))
@@ -82,6 +91,30 @@ def _artery(rng: np.random.Generator, grid: ScanGrid, center_mm: Float) -> Float
         at = center_mm + _mm(rng, side * (6 + 24 * t), -18 - 6 * np.sin(3 * t), -26 + 3 * t, 0.4)
         total = np.maximum(total, _ball(grid, at, radius_mm))
     return total
+
+
+def _ex_vacuo(
+    rng: np.random.Generator, scar: Float, mixture: Mixture, grid: ScanGrid, marks: Landmarks, ranges: CtRanges
+) -> Float:
+    """Part of each voxel whose brain has given way to CSF: ventricle and sulci grow towards a scar and into it."""
+    reach_mm, sulci = rng.uniform(*ranges.ex_vacuo_mm), rng.uniform(*ranges.ex_vacuo_sulci)
+    rough = np.clip(1 + 0.25 * smooth_field(rng, grid.shape, grid.spacing_mm, 14.0), 0.4, 1.6)
+    pull = np.clip(blur_mm(scar, grid.spacing_mm, 12.0) * 3, 0, 1)
+    total = np.zeros(grid.shape, np.float32)
+    where = np.nonzero(pull > 0.05)
+    if len(where[0]) == 0:
+        return total
+    margin = [int(np.ceil(1.6 * reach_mm / mm)) + 1 for mm in grid.spacing_mm[::-1]]
+    box = tuple(slice(max(0, int(at.min()) - m), int(at.max()) + m + 1) for at, m in zip(where, margin, strict=True))
+    fluid = mixture.fluid[box] > 0.35
+    ventricle = sample(marks.ventricle, marks.step_mm, grid.head_mm)[box] > 0.25
+    for space, mm in ((fluid & ventricle, reach_mm), (fluid & ~ventricle, reach_mm * sulci)):
+        if space.any():
+            away = ndimage.distance_transform_edt(~space, sampling=grid.spacing_mm[::-1]).astype(np.float32)
+            reached = mm * rough[box] * pull[box] - away
+            part = np.clip(reached / np.float32(grid.spacing_mm[0]) + 0.5, 0, 1) * (pull[box] > 0.05)
+            total[box] = np.maximum(total[box], part)
+    return np.asarray(total * (mixture.parenchyma > 0), np.float32)
 
 
 def _white_matter_disease(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from StrokeSegLib.synth.anatomy import Head
 from StrokeSegLib.synth.ct_ranges import CtRanges, InfarctAge
 from StrokeSegLib.synth.ct_tissues import Mixture
-from StrokeSegLib.synth.fields import Float, smooth_field
+from StrokeSegLib.synth.fields import Float, gaussian, smooth_field
 from StrokeSegLib.synth.lesion_shapes import grown, mask_from_library
 from StrokeSegLib.synth.lesions import LesionLibrary
 from StrokeSegLib.synth.placement import ScanGrid
@@ -49,9 +48,7 @@ def involvement(rng: np.random.Generator, occupied: Float, grid: ScanGrid, range
     """How far each voxel is infarcted, 0..1: occupancy with a soft border and an uneven inside."""
     edge = float(rng.uniform(*ranges.infarct_edge_mm)) / 2.355
     # Blur in mm would smear thick slices into nothing: the border softens within the plane.
-    soft = ndimage.gaussian_filter(
-        occupied, (0, edge / grid.spacing_mm[1], edge / grid.spacing_mm[0]), mode="nearest", truncate=2.5
-    )
+    soft = gaussian(occupied, (0, edge / grid.spacing_mm[1], edge / grid.spacing_mm[0]), mode="nearest", truncate=2.5)
     uneven = np.clip(smooth_field(rng, grid.shape, grid.spacing_mm, 12.0), 0, 1.6) / np.float32(1.6)
     result: Float = (soft * (1 - np.float32(rng.uniform(*ranges.infarct_fade)) * uneven)).astype(np.float32)
     return result

@@ -122,14 +122,25 @@ class CtRanges:
     epidural_chance: float = 0.08
     subarachnoid_chance: float = 0.20
     parenchymal_ml: Range = (0.1, 90.0)  # log-uniform
+    several_hematomas_chance: float = 0.15  # the volume is shared by 2 to 5
     edema_mm: Range = (2.0, 10.0)
     edema_drop_hu: Range = (5.0, 15.0)
     subdural_mm: Range = (1.5, 14.0)  # log-uniform: thin layers are common
+    falcine_chance: float = 0.15  # of a subdural: along the falx rather than under the bone
     epidural_mm: Range = (5.0, 25.0)
     subarachnoid_reach_mm: Range = (8.0, 45.0)  # log-uniform
     # --- what must not be marked
     old_infarct_chance: float = 0.25
     old_infarct_hu: Range = (5, 20)
+    #: Ex vacuo: beside an old infarct the ventricle has grown by so much, and the sulci by a part of it.
+    ex_vacuo_chance: float = 0.6
+    ex_vacuo_mm: Range = (2.0, 9.0)
+    ex_vacuo_sulci: Range = (0.15, 0.5)
+    #: Chronic subdural collections and hygromas: like CSF to darker than brain.
+    chronic_subdural_chance: float = 0.08
+    chronic_subdural_both_sides_chance: float = 0.35
+    chronic_subdural_mm: Range = (3.0, 14.0)
+    chronic_subdural_hu: Range = (5, 25)
     white_matter_disease_chance: float = 0.45
     white_matter_disease_drop_hu: Range = (3, 12)
     lacune_chance: float = 0.2

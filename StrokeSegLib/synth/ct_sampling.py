@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from StrokeSegLib.synth.fields import Float
+from StrokeSegLib.synth.compute import Axis, Float, compute
 from StrokeSegLib.synth.placement import ScanGrid
 
 
@@ -33,18 +33,18 @@ def resampled(
     ratio = [final / work for work, final in zip(grid.spacing_mm[::-1], final_mm[::-1], strict=True)]
     for start in range(0, shape[0], slab):
         stop = min(start + slab, shape[0])
-        part = image
-        for axis, (first, last) in enumerate(((start, stop), (0, shape[1]), (0, shape[2]))):
-            part = _linear(part, axis, np.arange(first, last, dtype=np.float32) * np.float32(ratio[axis]), ratio[axis])
-        out[start:stop] = part
+        spans = ((start, stop), (0, shape[1]), (0, shape[2]))
+        axes = [
+            _axis(np.arange(*span, dtype=np.float32) * np.float32(step), step, size)
+            for span, step, size in zip(spans, ratio, image.shape, strict=True)
+        ]
+        out[start:stop] = compute().linear(image, axes, dtype)
     return out
 
 
-def _linear(image: Float, axis: int, position: NDArray[np.float32], step: float) -> Float:
-    """Values between samples along an axis; the samples themselves where the step is one."""
-    low = np.minimum(position.astype(np.intp), max(image.shape[axis] - 2, 0))
+def _axis(position: NDArray[np.float32], step: float, size: int) -> Axis:
+    """Where values between samples come from along an axis; the samples themselves where the step is one."""
     if step == 1:
-        return np.take(image, np.rint(position).astype(np.intp), axis)
-    weight = (position - low).reshape([-1 if a == axis else 1 for a in range(3)])
-    result: Float = np.take(image, low, axis) * (1 - weight) + np.take(image, low + 1, axis) * weight
-    return result
+        return np.rint(position).astype(np.intp), None
+    low = np.minimum(position.astype(np.intp), max(size - 2, 0))
+    return low, position - low

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from StrokeSegLib.synth import ct_infarct, hemorrhage
-from StrokeSegLib.synth.anatomy import PARENCHYMA, Head
+from StrokeSegLib.synth.anatomy import PARENCHYMA, Head, Tissue
 from StrokeSegLib.synth.ct_anatomy import Landmarks, sample
 from StrokeSegLib.synth.ct_artifacts import beam_hardening
+from StrokeSegLib.synth.ct_chronic import add_collections, draw_collections, pressed_in
 from StrokeSegLib.synth.ct_distractors import add_dense_normals, add_old_disease
 from StrokeSegLib.synth.ct_ranges import CtRanges
 from StrokeSegLib.synth.ct_tissues import Mixture, draw_tissue_hu, mix, person, sub_positions, tissue_at
@@ -50,9 +51,12 @@ class Composed:
 
 def compose(rng: np.random.Generator, scene: Scene) -> Composed:
     """Where lesions lie is drawn on the brain at rest; then the brain gives way to them and gets its HU."""
-    grid, marks, ranges = scene.grid, scene.marks, scene.ranges
+    marks, ranges = scene.marks, scene.ranges
+    depth = sample(marks.depth_mm, marks.step_mm, scene.grid.head_mm)
+    chronic = draw_collections(rng, scene.grid, depth, marks, ranges)
+    grid = pressed_in(scene.grid, chronic, depth, marks)
+    scene = replace(scene, grid=grid)
     at_rest = np.isin(tissue_at(scene.head, grid.head_mm), PARENCHYMA).astype(np.float32)
-    depth = sample(marks.depth_mm, marks.step_mm, grid.head_mm)
     ischemic, bleeding = scene.kind in ("ischemic", "both"), scene.kind in ("hemorrhagic", "both")
     occupied = np.zeros(grid.shape, np.float32)
     if ischemic:
@@ -70,8 +74,12 @@ def compose(rng: np.random.Generator, scene: Scene) -> Composed:
     table = draw_tissue_hu(rng, ranges)
     mixture = mix(scene.head, sub_positions(rng, scene.grid), table)
     hu = person(rng, mixture, table, scene.grid, depth, marks, ranges)
-    hu, gone = add_old_disease(rng, hu, mixture, scene.grid, depth, marks, ranges)
+    hu, gone = add_old_disease(rng, hu, mixture, scene.grid, depth, marks, ranges, float(table[Tissue.CSF]))
     hu = add_dense_normals(rng, hu, mixture, scene.grid, marks, ranges)
+    hu, filled = add_collections(hu, chronic, depth, scene.grid)
+    if chronic:
+        gone = np.maximum(gone, filled)
+        scene.parameters["chronic_subdural_ml"] = float(filled.sum() * np.prod(grid.spacing_mm)) / 1000
     truth: dict[int, Float] = {}
     if ischemic:
         hu, truth[ISCHEMIC] = _with_infarct(rng, scene, hu, mixture, occupied, gone)

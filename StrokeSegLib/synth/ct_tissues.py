@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from StrokeSegLib.synth.anatomy import BRAIN, PARENCHYMA, Head, Tissue
+from StrokeSegLib.synth.compute import compute
 from StrokeSegLib.synth.ct_anatomy import Landmarks, sample
 from StrokeSegLib.synth.ct_ranges import CtRanges
 from StrokeSegLib.synth.fields import Float, smooth_field
@@ -62,9 +63,13 @@ def sub_positions(rng: np.random.Generator, grid: ScanGrid) -> list[Float]:
 
 def tissue_at(head: Head, position_mm: Float) -> NDArray[np.uint8]:
     """Tissue numbers at positions; below the head's map its lowest slice goes on, as a neck does."""
+    return lookup(head.tissue, _not_below(position_mm), head.spacing_mm)
+
+
+def _not_below(position_mm: Float) -> NDArray[np.float32]:
     inside = position_mm.astype(np.float32)
     np.maximum(inside[2], 0, out=inside[2])
-    return lookup(head.tissue, inside, head.spacing_mm)
+    return inside
 
 
 def mix(head: Head, positions: list[Float], table: Float) -> Mixture:
@@ -72,13 +77,8 @@ def mix(head: Head, positions: list[Float], table: Float) -> Mixture:
     numbers = np.arange(len(Tissue))
     groups = (PARENCHYMA, WHITE, DEEP, (Tissue.CSF,), BRAIN, (Tissue.BONE, Tissue.MARROW), (Tissue.MUSCLE,))
     columns = [table, *[np.isin(numbers, group).astype(np.float32) for group in groups]]
-    share = np.float32(1 / len(positions))
-    total = [np.zeros(positions[0].shape[1:], np.float32) for _ in columns]
-    for position in positions:
-        tissue = tissue_at(head, position)
-        for n, column in enumerate(columns):
-            total[n] += (column * share)[tissue]
-    return Mixture(*total)
+    tables = np.stack(columns) * np.float32(1 / len(positions))
+    return Mixture(*compute().table_sums(head.tissue, map(_not_below, positions), head.spacing_mm, tables))
 
 
 def grow_ventricles(grid_mm: Float, marks: Landmarks, growth: float) -> Float:

@@ -14,7 +14,7 @@ from StrokeSegLib.synth.anatomy import Head
 from StrokeSegLib.synth.ctp_perfusion import Perfusion, draw_perfusion, transit_time
 from StrokeSegLib.synth.ctp_ranges import CTP_RANGES, CTPRanges, Range
 from StrokeSegLib.synth.diffusion import SyntheticCase
-from StrokeSegLib.synth.fields import Float, blur_mm
+from StrokeSegLib.synth.fields import Float, blur_mm, gaussian
 from StrokeSegLib.synth.lesions import LesionLibrary
 from StrokeSegLib.volume import Volume
 
@@ -56,7 +56,7 @@ def render_maps(rng: np.random.Generator, perfusion: Perfusion, ranges: CTPRange
     fwhm_voxel = draw(ranges.noise_fwhm_voxel)
 
     def smooth(image: Float) -> Float:
-        return np.asarray(ndimage.gaussian_filter(image, (0, in_plane, in_plane), truncate=2.5))
+        return np.asarray(gaussian(image, (0, in_plane, in_plane), truncate=2.5))
 
     def noise(sd: float) -> Float:
         return np.float32(sd) * _grain(rng, grid.shape, fwhm_voxel)
@@ -90,7 +90,7 @@ def render_maps(rng: np.random.Generator, perfusion: Perfusion, ranges: CTPRange
 def _grain(rng: np.random.Generator, shape: tuple[int, int, int], fwhm_voxel: float) -> Float:
     """Noise of unit SD that is correlated within the slices."""
     sigma = fwhm_voxel / 2.355
-    grain = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), (0, sigma, sigma), truncate=3)
+    grain = gaussian(rng.standard_normal(shape, dtype=np.float32), (0, sigma, sigma), truncate=3)
     return np.asarray(grain / np.float32(grain.std() + 1e-6))
 
 
@@ -127,7 +127,7 @@ def _post_process(
 def _baseline_ct(rng: np.random.Generator, perfusion: Perfusion, ranges: CTPRanges) -> Float:
     """The CT before contrast agent: noisy, moved a little against the maps, skull kept or not."""
     spacing = perfusion.grid.spacing_mm
-    image = ndimage.gaussian_filter(perfusion.ct_hu, (0, 0.5, 0.5), truncate=3)
+    image = gaussian(perfusion.ct_hu, (0, 0.5, 0.5), truncate=3)
     image = image + np.float32(rng.uniform(*ranges.ct_noise_hu)) * _grain(rng, perfusion.grid.shape, 1.5)
     if rng.random() < ranges.ct_stripped_chance:
         image = np.where(blur_mm(perfusion.brain, spacing, 3.0) > rng.uniform(0.35, 0.65), image, np.float32(0))

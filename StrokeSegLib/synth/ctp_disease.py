@@ -9,7 +9,7 @@ from scipy import ndimage
 from StrokeSegLib.synth.anatomy import Head
 from StrokeSegLib.synth.ctp_ranges import CTPRanges
 from StrokeSegLib.synth.ctp_tissues import Scan, Tissues
-from StrokeSegLib.synth.fields import Float, fractal_field, stretch
+from StrokeSegLib.synth.fields import Float, fractal_field, gaussian, stretch
 from StrokeSegLib.synth.lesion_shapes import grown, mask_from_library
 from StrokeSegLib.synth.lesions import LesionLibrary
 from StrokeSegLib.synth.placement import ScanGrid
@@ -84,7 +84,7 @@ def acute(scan: Scan, head: Head, library: LesionLibrary | None, maps: Maps) -> 
         core, np.float32(0), _depth(rng, grid, scan.parts, core, _hypoperfused_ml(rng, core, grid, ranges))
     )
     edge = draw(ranges.core_edge_mm) / 2.355
-    soft = ndimage.gaussian_filter(seed, (0, edge / grid.spacing_mm[1], edge / grid.spacing_mm[0]), truncate=2.5)
+    soft = gaussian(seed, (0, edge / grid.spacing_mm[1], edge / grid.spacing_mm[0]), truncate=2.5)
     soft = np.maximum(soft, 0.75 * seed)  # what is smaller than the blur keeps its strength
     if rng.random() < ranges.no_core_chance:
         core, soft = np.zeros_like(core), np.zeros_like(soft)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.signal import lfilter
 from scipy.special import gamma
 
 from StrokeSegLib.synth.ctp_perfusion import Perfusion
 from StrokeSegLib.synth.ctp_ranges import CTP_RANGES, CTPRanges
-from StrokeSegLib.synth.fields import Float
+from StrokeSegLib.synth.fields import Float, gaussian
 
 #: Step of the curves' table, s, and its MTT axis: rows from 0.2 to 60 s, each 4 % longer.
 FINE_S = 0.05
@@ -148,9 +147,7 @@ def make_series(
         frame = perfusion.ct_hu + perfusion.artery * np.float32(in_arteries[n]) + perfusion.vein * np.float32(venous[n])
         frame[flows] += curves.at(t, cbv, mtt_map, tmax)
         if noise:
-            grain = ndimage.gaussian_filter(
-                rng.standard_normal(perfusion.grid.shape, dtype=np.float32), (0, 0.5, 0.5), truncate=3
-            )
+            grain = gaussian(rng.standard_normal(perfusion.grid.shape, dtype=np.float32), (0, 0.5, 0.5), truncate=3)
             frame += np.float32(noise / max(float(grain.std()), 1e-6)) * grain
         frames[n] = np.clip(np.rint(frame), -1024, 3071)
     return CTPSeries(frames, time_s, in_arteries, venous, arterial)

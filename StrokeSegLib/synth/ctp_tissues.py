@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from StrokeSegLib.synth.anatomy import BRAIN, PARENCHYMA, Head, Tissue
+from StrokeSegLib.synth.compute import compute
 from StrokeSegLib.synth.ctp_ranges import ARTERY, TISSUE_PERFUSION, VEIN, CTPRanges, Range
 from StrokeSegLib.synth.ctp_vessels import with_vessels
 from StrokeSegLib.synth.fields import Float, smooth_field
-from StrokeSegLib.synth.placement import ScanGrid, lookup, place
+from StrokeSegLib.synth.placement import ScanGrid, place
 
 WHITE = (Tissue.WHITE_MATTER, Tissue.CEREBELLUM_WHITE, Tissue.BRAINSTEM)
 HINDBRAIN = (Tissue.CEREBELLUM_WHITE, Tissue.CEREBELLUM_GRAY, Tissue.BRAINSTEM)
@@ -106,10 +107,6 @@ def average_tissues(
     groups = (PARENCHYMA, WHITE, HINDBRAIN, (Tissue.CSF,), (*BRAIN, ARTERY, VEIN), (ARTERY,), (VEIN,))
     flags = [np.isin(np.arange(size), group) for group in groups]
     tables = [cbf * ~vessel, cbv * ~vessel, cbf * vessel, cbv * vessel, ct_hu, *flags]
-    sums = [np.zeros(positions[0].shape[1:], np.float32) for _ in tables]
     painted = with_vessels(rng, head)
-    for position in positions:
-        tissue_map = lookup(painted, position, head.spacing_mm)
-        for n, table in enumerate(tables):
-            sums[n] += table.astype(np.float32)[tissue_map]
+    sums = compute().table_sums(painted, positions, head.spacing_mm, np.stack(tables).astype(np.float32))
     return Tissues(*[total / len(positions) for total in sums])

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from StrokeSegLib.synth import distractors
+from StrokeSegLib.synth.aging import aged
 from StrokeSegLib.synth.anatomy import BRAIN, PARENCHYMA, Head, Tissue
-from StrokeSegLib.synth.fields import Float, blur_mm, smooth_field
+from StrokeSegLib.synth.compute import compute
+from StrokeSegLib.synth.fields import Float, blur_mm, gaussian, smooth_field
 from StrokeSegLib.synth.lesion_shapes import grown, mask_from_library, shower
 from StrokeSegLib.synth.lesions import LesionLibrary
 from StrokeSegLib.synth.mri_ranges import DIFFUSION, TISSUE_MR, DiffusionRanges, Range
-from StrokeSegLib.synth.placement import ScanGrid, lookup, place
+from StrokeSegLib.synth.placement import ScanGrid, place
 from StrokeSegLib.volume import Volume
 
 
@@ -72,6 +73,7 @@ def make_case(
         spacing_mm: The scan's voxel size ``(i, j, k)``; drawn when None.
     """
     draw = _drawer(rng)
+    head = aged(rng, head, ranges.aging)
     if spacing_mm is None:
         spacing_mm = draw_spacing(rng, ranges)
     grid = place(
@@ -110,7 +112,7 @@ def make_case(
     reference = float(np.median(tissues.dwi[tissues.white > 0.8])) if (tissues.white > 0.8).any() else 0.1
     noise = parameters["noise"] * reference
     seen = dwi - normal_dwi > np.maximum(ranges.visible_contrast * normal_dwi, ranges.visible_noise_sd * noise)
-    truth = (occupancy > 0.5) & (tissues.parenchyma > 0.5) & seen
+    truth = (involvement > ranges.label_involvement) & (tissues.parenchyma > 0.5) & seen
 
     gain = distractors.coil_and_rims(rng, tissues.brain, grid, head, ranges)
     b0, dwi, adc = acquire(rng, b0 * gain, dwi * gain, grid, b_ms_per_um2, noise, ranges)
@@ -185,11 +187,7 @@ def _average_tissues(
             b0_infarct[tissue] = dwi_infarct[tissue] * np.exp(b * infarct_adc)
     flags = [np.isin(np.arange(size), group).astype(np.float32) for group in (PARENCHYMA, _WHITE, _GRAY, BRAIN)]
     tables = [b0, dwi, b0_infarct, dwi_infarct, *flags]
-    sums = [np.zeros(positions[0].shape[1:], np.float32) for _ in tables]
-    for position in positions:
-        tissue_map = lookup(head.tissue, position, head.spacing_mm)
-        for n, table in enumerate(tables):
-            sums[n] += table[tissue_map]
+    sums = compute().table_sums(head.tissue, positions, head.spacing_mm, np.stack(tables))
     return _Tissues(*[total / len(positions) for total in sums])
 
 
@@ -228,7 +226,7 @@ def soft_involvement(rng: np.random.Generator, occupancy: Float, grid: ScanGrid,
     edge = float(rng.uniform(*ranges.lesion_edge_mm))
     # Blur in mm would smear thick slices into nothing: the border softens within the plane.
     sigma = [0.0, edge / 2.355 / grid.spacing_mm[1], edge / 2.355 / grid.spacing_mm[0]]
-    soft = ndimage.gaussian_filter(occupancy, sigma)
+    soft = gaussian(occupancy, sigma)
     # Small emboli keep their strength under the blur.
     soft = np.maximum(soft, occupancy * 0.75)
     fade = (
@@ -253,12 +251,12 @@ def acquire(
     ghost = rng.uniform(*ranges.ghost) if rng.random() < 0.4 else 0.0
     noisy = []
     for signal, averages in ((b0, 1.0), (dwi, rng.uniform(0.6, 1.0))):
-        image = ndimage.gaussian_filter(signal, (0, sigma, sigma))
+        image = gaussian(signal, (0, sigma, sigma))
         if ghost:
             image = image + ghost * np.roll(image, image.shape[1] // 2, axis=1)
         grain = rng.standard_normal((2, *image.shape), dtype=np.float32)
         if correlated:
-            grain = ndimage.gaussian_filter(grain, (0, 0, correlated, correlated)) * np.float32(1 + 2.2 * correlated)
+            grain = gaussian(grain, (0, 0, correlated, correlated)) * np.float32(1 + 2.2 * correlated)
         grain *= np.float32(noise * averages)
         noisy.append(np.hypot(image + grain[0], grain[1]))
     b0, dwi = noisy

@@ -29,6 +29,8 @@ EXAMINATIONS: dict[tuple[str, ...], float] = {
     ("flair", "t2"): 0.02,
     ("flair", "t1", "t2"): 0.02,
 }
+#: Chances of the stages (``STAGES``) where neither DWI nor ADC is there.
+WITHOUT_DIFFUSION = (0.1, 0.25, 0.2, 0.45)
 DIFFUSION_PAIR = ("dwi", "adc")
 
 
@@ -65,7 +67,8 @@ def make_examination(
         return find_maker("dwi")(rng, head, library, healthy)
     ranges = MRI_RANGES
     if not set(roles) & set(DIFFUSION_PAIR):  # truth lies on the diffusion images' grid: nothing may be off it
-        ranges = replace(ranges, distortion_mm=(0.0, 0.0))
+        # And old infarcts are what they are sent for: acute ones are looked at with diffusion.
+        ranges = replace(ranges, distortion_mm=(0.0, 0.0), stage_chances=WITHOUT_DIFFUSION)
     return only_with(make_mri_case(rng, head, library, ranges=ranges, healthy=healthy), roles)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-Float = NDArray[np.floating[Any]]
+from StrokeSegLib.synth.compute import Axis, compute
+from StrokeSegLib.synth.compute import Float as Float  # noqa: PLC0414 (others take it from here)
 
 
 def smooth_field(
@@ -28,15 +27,19 @@ def smooth_field(
     return np.asarray((field - field.mean()) / (field.std() + np.float32(1e-6)))
 
 
-def stretch(coarse: Float, shape: tuple[int, int, int]) -> Float:
-    """A coarse grid of control points stretched linearly over ``shape``, corner to corner, axis by axis."""
-    field = coarse
-    for axis, n in enumerate(shape):
-        position = np.linspace(0, field.shape[axis] - 1, n, dtype=np.float32)
-        low = np.minimum(position.astype(np.intp), field.shape[axis] - 2)
-        weight = (position - low).reshape([-1 if a == axis else 1 for a in range(3)])
-        field = np.take(field, low, axis) * (1 - weight) + np.take(field, low + 1, axis) * weight
-    return field.astype(np.float32, copy=False)
+def stretch(coarse: Float, shape: tuple[int, int, int], shift_j: Float | None = None) -> Float:
+    """A coarse grid of control points stretched linearly over ``shape``, corner to corner, axis by axis.
+
+    Args:
+        shift_j: Of the coarse grid's shape: the grid is first taken so many of its voxels further along ``j``, linear;
+            the edge repeats.
+    """
+    axes: list[Axis] = []
+    for size, n in zip(coarse.shape, shape, strict=True):
+        position = np.linspace(0, size - 1, n, dtype=np.float32)
+        low = np.minimum(position.astype(np.intp), size - 2)
+        axes.append((low, position - low))
+    return compute().linear(coarse, axes, np.float32, shift_j)
 
 
 def fractal_field(
@@ -52,5 +55,9 @@ def fractal_field(
 def blur_mm(image: Float, spacing_mm: tuple[float, float, float], fwhm_mm: float) -> Float:
     """Gaussian blur with the same width in mm along every axis."""
     sigma = [fwhm_mm / 2.355 / s for s in spacing_mm[::-1]]
-    result: Float = ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=2.5)
-    return result
+    return gaussian(image, sigma, mode="nearest", truncate=2.5)
+
+
+def gaussian(image: Float, sigma: Sequence[float], mode: str = "reflect", truncate: float = 4.0) -> Float:
+    """Gaussian blur; ``sigma`` in voxels, one an axis, 0 for none."""
+    return compute().gaussian(image, sigma, mode, truncate)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from StrokeSegLib.synth.ct_anatomy import Landmarks
@@ -60,10 +61,10 @@ def log_uniform(rng: np.random.Generator, bounds: Range) -> float:
 def parenchymal(rng: np.random.Generator, grid: ScanGrid, parenchyma: Float, ranges: CtRanges) -> Float:
     """One hematoma; now and then several small ones, as after trauma."""
     volume_ml = log_uniform(rng, ranges.parenchymal_ml)
-    count = 1 if rng.random() < 0.85 else int(rng.integers(2, 6))
+    count = 1 if rng.random() < 1 - ranges.several_hematomas_chance else int(rng.integers(2, 6))
     total = np.zeros(grid.shape, np.float32)
-    for _ in range(count):
-        total = np.maximum(total, grown(rng, grid, parenchyma, volume_ml / count))
+    for _ in range(count):  # each beside the others, so that their volumes add up
+        total = np.maximum(total, grown(rng, grid, parenchyma * (total < 0.5), volume_ml / count))
     return total
 
 
@@ -91,12 +92,33 @@ def extra_axial(
     radius_mm: Range,
     lens: bool,
 ) -> Float:
-    """A layer under the inner table: a crescent over much of one side (subdural) or a lens (epidural).
+    """A layer under the inner table, see ``layer_mm``."""
+    layer = layer_mm(rng, grid, depth_mm, marks, thickness_mm=thickness_mm, radius_mm=radius_mm, lens=lens)
+    inside = np.clip((layer - depth_mm) / np.float32(grid.spacing_mm[0]) + 0.5, 0, 1)
+    return np.asarray(inside * (depth_mm > -0.5) * (layer > 0), np.float32)
+
+
+def layer_mm(
+    rng: np.random.Generator,
+    grid: ScanGrid,
+    depth_mm: Float,
+    marks: Landmarks,
+    *,
+    thickness_mm: float,
+    radius_mm: Range,
+    lens: bool,
+    among: NDArray[np.bool_] | None = None,
+) -> Float:
+    """How thick a layer is at each voxel: a crescent over much of one side (subdural) or a lens (epidural).
 
     The layer is ``thickness_mm`` deep at its middle and thins out to nothing ``radius_mm`` away from it.
+
+    Args:
+        among: Where its middle may lie; anywhere above the skull base when None.
     """
     height = grid.head_mm[2]
-    seeds = np.argwhere((depth_mm > 0) & (depth_mm < 4) & (height > marks.center_mm[2] - 25))
+    places = (depth_mm > 0) & (depth_mm < 4) & (height > marks.center_mm[2] - 25)
+    seeds = np.argwhere(places if among is None else places & among)
     if len(seeds) == 0:
         return np.zeros(grid.shape, np.float32)
     at = seeds[rng.integers(len(seeds))]
@@ -107,9 +129,7 @@ def extra_axial(
     # A lens is bounded by the sutures: steep; a crescent spreads and keeps its thickness until its tips.
     profile = near if lens else np.sqrt(near)
     one_side = (grid.head_mm[0] > marks.midline_mm) == (center[0] > marks.midline_mm)
-    step = np.float32(grid.spacing_mm[0])
-    layer = np.clip((thickness_mm * profile - depth_mm) / step + 0.5, 0, 1)
-    return np.asarray(layer * (depth_mm > -0.5) * (near > 0) * one_side, np.float32)
+    return np.asarray(thickness_mm * profile * one_side, np.float32)
 
 
 def falcine(rng: np.random.Generator, grid: ScanGrid, depth_mm: Float, marks: Landmarks, thickness_mm: float) -> Float:
@@ -149,10 +169,12 @@ def draw_blood(
     """Blood that does not depend on how the brain gives way: all places but those that fill fluid spaces."""
     filled: dict[str, Float] = {}
     if "parenchymal" in places:
-        filled["parenchymal"] = parenchymal(rng, grid, parenchyma, ranges)
+        # Voxels that bone may fill by half have no room for blood.
+        clear = depth_mm > min(grid.spacing_mm[2] / 2, 1.5)
+        filled["parenchymal"] = parenchymal(rng, grid, parenchyma * clear, ranges)
     if "subdural" in places:
         thickness = log_uniform(rng, ranges.subdural_mm)
-        if rng.random() < 0.15:
+        if rng.random() < ranges.falcine_chance:
             filled["subdural"] = falcine(rng, grid, depth_mm, marks, min(thickness, 4.0))
         else:
             filled["subdural"] = extra_axial(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from StrokeSegLib.synth.aging import AGING, AgingRanges
 from StrokeSegLib.synth.anatomy import Tissue
 
 Range = tuple[float, float]
@@ -56,6 +57,7 @@ class DiffusionRanges:
     # --- the person
     scale: Range = (0.88, 1.14)
     warp_mm: Range = (0.0, 4.0)
+    aging: AgingRanges = AGING
     # --- normal tissue that varies
     white_matter_texture: Range = (0.02, 0.08)  # symmetric, as fiber direction makes it
     cortex_texture: Range = (0.03, 0.12)
@@ -70,6 +72,9 @@ class DiffusionRanges:
     shower_chance: float = 0.40
     shower_count: tuple[int, int] = (2, 40)
     shower_diameter_mm: Range = (2.5, 11.0)
+    #: Where a voxel is infarcted by more than this part it belongs to the lesion, as in SynthStroke's labels (Chalcroft
+    #: 2025): readers outline all that is bright, the blurred border too.
+    label_involvement: float = 0.2
     #: A lesion voxel brighter than its tissue by less than this part, or than so many SD of the noise, is not labeled:
     #: nobody could see it.
     visible_contrast: float = 0.14

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from StrokeSegLib.synth.anatomy import BRAIN, Head
+from StrokeSegLib.synth.compute import compute
 from StrokeSegLib.synth.fields import stretch
 
 
@@ -75,10 +76,4 @@ def place(
 
 def lookup(array: NDArray[np.uint8], position_mm: NDArray[np.float32], spacing_mm: float) -> NDArray[np.uint8]:
     """Nearest values of ``array`` at positions ``(3, ...)`` in mm (x, y, z); 0 outside."""
-    index = np.rint(position_mm / np.float32(spacing_mm)).astype(np.int32)
-    x, y, z = index[0], index[1], index[2]
-    depth, height, width = array.shape
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (z >= 0) & (z < depth)
-    flat = (z * height + y) * width + x
-    values = array.ravel()[np.where(inside, flat, 0)]
-    return np.where(inside, values, np.uint8(0))
+    return compute().lookup(array, position_mm, spacing_mm)

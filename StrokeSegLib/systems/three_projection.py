@@ -64,7 +64,7 @@ def prepare(  # noqa: PLR0913 (settings of a model card, by name)
     grid = working_grid(axial, axial.spacing_mm[0] if in_plane_mm is None else in_plane_mm, min_slice_mm)
     if slice_pixels is not None:
         grid = cropped_or_padded(grid, (slice_pixels, slice_pixels, grid.size_ijk[2]))
-    on_axial = _prepared(axial, grid, windows_hu, brain, tissue_hu)
+    on_axial = _prepared(axial, grid, windows_hu, brain, tissue_hu, doubts=True)
     if axial.spacing_mm[2] > max_slice_mm or axial.size_ijk[2] == 1:
         return on_axial
     iso = isotropic_grid(grid_of(axial), plane_spacing_mm)
@@ -78,16 +78,22 @@ def prepare(  # noqa: PLR0913 (settings of a model card, by name)
         grid,
         on_axial.brain,
         warnings=on_axial.warnings,
-        isotropic=on_axial if same else _prepared(axial, iso, windows_hu, brain, tissue_hu),
+        isotropic=on_axial if same else _prepared(axial, iso, windows_hu, brain, tissue_hu, doubts=False),
     )
 
 
 def _prepared(
-    axial: Volume, grid: Grid, windows_hu: Sequence[Sequence[float]], brain: str, tissue_hu: float | None
+    axial: Volume,
+    grid: Grid,
+    windows_hu: Sequence[Sequence[float]],
+    brain: str,
+    tissue_hu: float | None,
+    *,
+    doubts: bool,
 ) -> Prepared:
     hu = resample(axial, grid, outside=AIR_HU).array
     mask = find_brain(hu, grid.spacing_mm, brain)
-    warnings = brain_doubts(hu, mask, grid.spacing_mm)
+    warnings = brain_doubts(hu, mask, grid.spacing_mm) if doubts else ()
     if tissue_hu is not None:
         hu = leveled(hu, mask, grid.spacing_mm, tissue_hu)
     channels = np.stack([np.clip((hu - low) / np.float32(high - low), 0, 1) for low, high in windows_hu])

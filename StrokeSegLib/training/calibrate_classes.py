@@ -39,15 +39,20 @@ class ClassLimits:
         return {"vpred_above": VPRED_ABOVE, "min_volume_ml": self.min_volume_ml, "remove_denied": 1.0, **limits}
 
 
-def class_limits(said: Sequence[Classification], present: Mapping[int, NDArray[np.bool_]]) -> ClassLimits:
+def class_limits(
+    said: Sequence[Classification],
+    present: Mapping[int, NDArray[np.bool_]],
+    volumes_ml: Sequence[float] = VOLUMES_ML,
+) -> ClassLimits:
     """Chooses the volume and the limits with the largest sensitivity plus specificity, added over the labels.
 
     Args:
         said: Of each case, with ``VPRED_ABOVE``.
         present: By label, for each case whether its truth has it.
+        volumes_ml: Candidates for the volume.
     """
     best: tuple[float, float, dict[int, float]] | None = None
-    for volume_ml in VOLUMES_ML:
+    for volume_ml in volumes_ml:
         total, limits = 0.0, {}
         for label, truth in present.items():
             score, limits[label] = _best_limit(_m(said, label, volume_ml), truth)

@@ -93,7 +93,15 @@ def opened(
         return
     size = recipe.preset.pool_size
     seed = (plan.seed * 7919 + step) * group.world + group.rank
-    with Pool(load_heads(data), recipe.preset.system, settings, size=size, processes=data.processes, seed=seed) as pool:
+    with Pool(
+        load_heads(data),
+        recipe.preset.system,
+        settings,
+        size=size,
+        processes=data.processes,
+        seed=seed,
+        device=str(group.device),
+    ) as pool:
         while pool.made < min(FIRST_CASES, size):
             progress("make", pool.made, min(FIRST_CASES, size))
             pool.refresh(wait_for=pool.made + 1)

@@ -6,7 +6,8 @@ import multiprocessing as mp
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Full
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.synth.compute import computing_on
 from StrokeSegLib.synth.diffusion import SyntheticCase
 from StrokeSegLib.synth.examinations import draw_taken, make_examination
 from StrokeSegLib.synth.sources import Sources as Heads
@@ -69,6 +71,7 @@ class Pool:
         size: Cases kept.
         processes: Background processes.
         seed: Of what is generated.
+        device: Where training computes; the processes compute there too if it is a CUDA device, else with numpy.
     """
 
     def __init__(
@@ -80,17 +83,23 @@ class Pool:
         size: int,
         processes: int,
         seed: int,
+        device: str = "cpu",
     ) -> None:
         self._index: list[CaseIndex] = []
         self.made = 0
         self._cases: list[TrainingCase] = []
         self._size = size
-        # Forked processes share the heads' memory; where there is no fork they get a copy each.
-        context: Any = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")
+        gpu = device if device.startswith("cuda") else None
+        # Forked processes share the heads' memory; where there is no fork they get a copy each. CUDA that a parent has
+        # begun to use is broken in its forks.
+        fork = gpu is None and "fork" in mp.get_all_start_methods()
+        context: Any = mp.get_context("fork" if fork else "spawn")
         self._queue: Any = context.Queue(maxsize=8)
         self._workers = [
             context.Process(
-                target=_fill, args=(self._queue, os.getpid(), heads, system, prepare_settings, [seed, n]), daemon=True
+                target=_fill,
+                args=(self._queue, os.getpid(), heads, system, prepare_settings, [seed, n], gpu),
+                daemon=True,
             )
             for n in range(processes)
         ]
@@ -186,6 +195,18 @@ def generated_case(
     return make_examination(rng, head, library, (*required, *draw_taken(rng, optional)))
 
 
+@contextmanager
+def _computing(device: str | None) -> Iterator[None]:
+    """The generators' work on a torch device; None leaves it to numpy."""
+    if device is None:
+        yield
+        return
+    from StrokeSegLib.training.torch_compute import TorchCompute
+
+    with computing_on(TorchCompute(device)):
+        yield
+
+
 def load_heads(data: SynthSource) -> Heads:
     """The heads and lesions of the folders.
 
@@ -196,9 +217,15 @@ def load_heads(data: SynthSource) -> Heads:
 
 
 def _fill(
-    queue: Any, parent: int, heads: Heads, system: str, prepare_settings: dict[str, Any], seed: list[int]
+    queue: Any,
+    parent: int,
+    heads: Heads,
+    system: str,
+    prepare_settings: dict[str, Any],
+    seed: list[int],
+    device: str | None = None,
 ) -> None:
-    """Generates until killed, or until the parent is gone."""
+    """Generates until killed, or until the parent is gone; with numpy, or on a torch device."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     queue.cancel_join_thread()
@@ -206,7 +233,8 @@ def _fill(
     count = refused = 0
     while os.getppid() == parent:
         try:
-            case = generated_case(heads, system, rng, prepare_settings)
+            with _computing(device):
+                case = generated_case(heads, system, rng, prepare_settings)
             made: Any = prepare_case(
                 f"generated-{seed[-1]}-{count}", SYSTEMS[system], case.images, case.truth, prepare_settings
             )
@@ -220,6 +248,11 @@ def _fill(
                 continue
             made = _Failure(str(error), refused=True)
         except Exception as error:
+            if device is not None and isinstance(error, RuntimeError):
+                # Its memory is training's, or it serves one process alone: numpy makes the same images. What is wrong
+                # with anything else comes again.
+                device = None
+                continue
             made = _Failure(f"{type(error).__name__}: {error}", refused=False)
         while os.getppid() == parent:
             try:

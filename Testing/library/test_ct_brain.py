@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from synthetic_ct import ct_head, dice
 
 from StrokeSegLib.io import read_image
-from StrokeSegLib.preprocess.ct_brain import component_brain_mask, ct_brain_mask
+from StrokeSegLib.preprocess.ct_brain import component_brain_mask, ct_brain_mask, deeper, grown
 from StrokeSegLib.preprocess.geometry import to_axial
 
 SCANS = {
@@ -94,3 +95,16 @@ def test_a_tilted_head_with_a_head_rest(data: Path) -> None:
     assert 20 < np.median(ct.array[mask]) < 45
     # Nothing outside the skull: the mask keeps away from the air around the head.
     assert (ct.array[mask] < -100).mean() < 0.001
+
+
+@pytest.mark.parametrize("step_mm", [(3.0, 2.0, 2.0), (1.5, 1.5, 1.4), (5.0, 2.6, 1.8)])
+def test_growing_and_shrinking_are_thresholds_of_the_distance(step_mm: tuple[float, float, float]) -> None:
+    rng = np.random.default_rng(0)
+    mask = ndimage.gaussian_filter(rng.random((6, 40, 50)), (0, 2, 2)) > 0.53
+    mask[0], mask[1, 0, 0] = False, True
+    for plane, near, core in zip(mask, grown(mask, 5.0, step_mm), deeper(~mask, 4.0, step_mm), strict=True):
+        distance = ndimage.distance_transform_edt(~plane, step_mm[1:]) if plane.any() else np.full(plane.shape, 99.0)
+        np.testing.assert_array_equal(near, distance <= 5)
+        beyond = np.pad(~plane, 3, mode="edge")
+        depth = ndimage.distance_transform_edt(beyond, step_mm[1:])[3:-3, 3:-3]
+        np.testing.assert_array_equal(core, depth > 4 if plane.any() else True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from StrokeSegLib.preprocess.ct_level import leveled
+from StrokeSegLib.preprocess.ct_level import depths_mm, leveled
 
 SPACING_MM = (1.5, 1.5, 4.0)
 
@@ -66,3 +66,15 @@ def test_outside_of_the_brain_only_the_offset_changes(head):
     hu, brain, _ = head
     level = leveled(hu, brain, SPACING_MM, 31.0)
     assert np.ptp((level - hu)[~brain]) == 0
+
+
+def test_depths_are_those_of_the_whole_volume():
+    """Only the box around the brain is looked at; a brain that the border cuts goes on beyond it."""
+    brain = np.zeros((12, 40, 50), bool)
+    brain[:7, 10:25, 20:50] = np.random.default_rng(0).random((7, 15, 30)) < 0.9  # cut below, and at one side
+    padded = np.pad(brain, 1, mode="edge")
+    whole = ndimage.distance_transform_edt(padded, SPACING_MM[::-1])[1:-1, 1:-1, 1:-1].astype(np.float32)
+    np.testing.assert_array_equal(depths_mm(brain, SPACING_MM), whole[brain])
+    everywhere = np.ones((3, 4, 5), bool)
+    everywhere[1, 2, 2] = False
+    assert depths_mm(everywhere, SPACING_MM).max() == np.float32(np.hypot(np.hypot(3.0, 3.0), 4.0))

@@ -131,3 +131,17 @@ def test_an_input_on_another_grid_comes_by_physical_position() -> None:
 def test_grid_of_is_the_volumes_own_grid() -> None:
     volume = painted(AXES[17])
     assert resample(volume, grid_of(volume)).same_grid(volume)
+
+
+@pytest.mark.parametrize("dtype", ["i2", "u1", "f4"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_blocks_are_averaged_exactly_and_lie_in_their_middle(dtype: str, turned: bool) -> None:
+    array = (np.random.default_rng(0).random((11, 13, 14)) * 200).astype(dtype)
+    array = array.transpose(2, 0, 1)[:, ::-1] if turned else array
+    volume = Volume(array, (1.0, 1.0, 0.5), (3.0, -4.0, 5.0))
+    k, j, i = (n // f for n, f in zip(array.shape, (4, 3, 2), strict=True))
+    x, y, z = volume.ijk_to_lps((0.5, 1.0, 1.5))  # the middle of the first block
+    found = resample(volume, Grid((i, j, k), (2.0, 3.0, 2.0), (x, y, z), np.eye(3)))
+    for block in itertools.product(range(k), range(j), range(i)):
+        inside = tuple(slice(n * f, (n + 1) * f) for n, f in zip(block, (4, 3, 2), strict=True))
+        assert found.array[block] == pytest.approx(float(np.mean(array[inside], dtype=np.float64)), rel=1e-6)

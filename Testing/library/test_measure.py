@@ -255,3 +255,19 @@ class TestOnRealData:
         assert lesions[0].volume_ml == pytest.approx(29.1, abs=0.1)
         assert lesions[0].side == "left"
         assert lesions[0].centroid_ras_mm[0] == pytest.approx(-33.7, abs=0.1)
+
+
+def test_lesions_in_a_corner_of_a_large_volume_are_those_of_the_corner() -> None:
+    """Only the box around all lesions is looked at."""
+    corner = (np.random.default_rng(0).random((9, 11, 10)) < 0.2).astype(np.uint8) * 2
+    corner[4, 5, 5] = 1
+    small = Volume(corner, (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
+    large = np.zeros((30, 40, 50), np.uint8)
+    large[20:29, 7:18, 33:43] = corner
+    x, y, z = np.array(small.origin) - np.array([33, 7, 20]) * small.spacing_mm
+    found = measure_lesions(Volume(large, small.spacing_mm, (x, y, z)), plane=np.zeros(3))
+    alone = measure_lesions(small, plane=np.zeros(3))
+    assert len(found) == len(alone) > 2
+    for one, other in zip(found, alone, strict=True):
+        assert one.centroid_ras_mm == pytest.approx(other.centroid_ras_mm)
+        assert (one.label, one.volume_ml, one.max_diameter_mm) == (other.label, other.volume_ml, other.max_diameter_mm)

@@ -103,3 +103,15 @@ def test_no_probability_a_label_out_of_range_and_different_grids_are_refused() -
         label_map({0: row([0.5])}, {0: 0.5}, 0.0)
     with pytest.raises(InputError, match="one grid"):
         label_map({1: row([0.5]), 2: row([0.5, 0.5])}, {1: 0.5, 2: 0.5}, 0.0)
+
+
+def test_a_label_map_of_planes_is_that_of_single_voxels() -> None:
+    """Rows that no label reaches are passed over; of each voxel the same is told as of a volume that is only it."""
+    rng = np.random.default_rng(0)
+    p = {1: np.zeros((3, 6, 5), np.float32), 2: np.zeros((3, 6, 5), np.float32)}
+    p[1][1:, 1:5] = rng.random((2, 4, 5)).round(1)
+    p[2][:2, 2:4] = rng.random((2, 2, 5)).round(1)
+    thresholds = {1: 0.5, 2: 0.25}
+    found = label_map({value: Volume(one, SPACING_MM) for value, one in p.items()}, thresholds, 0).array
+    for at in np.ndindex(3, 6, 5):
+        assert found[at] == labels_of({value: [float(one[at])] for value, one in p.items()}, thresholds)[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from StrokeSegLib.inference.restore import restore, restore_mask
+from StrokeSegLib.inference.restore import restore, restore_labels, restore_mask
 from StrokeSegLib.preprocess.geometry import Grid, grid_of, resample, to_axial, working_grid
 from StrokeSegLib.volume import Volume
 
@@ -77,3 +77,31 @@ def test_a_grid_beside_the_image_gives_zeros() -> None:
     reference = reference_of("upright")
     grid = Grid((4, 4, 4), (1.0, 1.0, 1.0), (500.0, 500.0, 500.0), np.eye(3))
     assert not restore(np.ones((4, 4, 4), np.float32), grid, reference).array.any()
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_zeros_around_a_few_voxels_are_left_out_and_nothing_else(name: str) -> None:
+    """Two spots, one in the corner of the working grid, whose voxels reach half their size beyond their centers."""
+    reference = reference_of(name)
+    grid = working_grid(to_axial(reference), 1.7, 4.0)
+    rng = np.random.default_rng(0)
+    for corner in ((0, 0, 0), (2, 5, 4), tuple(n - 2 for n in grid.size_ijk[::-1])):
+        array = np.zeros(grid.size_ijk[::-1], np.float32)
+        spot = tuple(slice(first, first + 2) for first in corner)
+        array[spot] = rng.random((2, 2, 2), np.float32) + 0.5
+        # With a little everywhere nothing can be left out.
+        everywhere = restore(array + np.float32(4), grid, reference).array - 4
+        found = restore(array, grid, reference).array
+        assert found.any()
+        assert np.allclose(found, everywhere, atol=2e-6)
+
+
+def test_labels_come_back_one_after_the_other() -> None:
+    reference = reference_of("flipped")
+    grid = working_grid(to_axial(reference), 1.7, 4.0)
+    labels = np.random.default_rng(0).integers(0, 3, grid.size_ijk[::-1]).astype(np.uint8)
+    one, two = (restore_mask(labels == value, grid, reference).array for value in (1, 2))
+    found = restore_labels(labels, grid, reference, [2, 1])
+    assert found.array.dtype == np.uint8
+    assert np.array_equal(found.array, np.where(one, 1, np.where(two, 2, 0)))
+    assert not restore_labels(np.zeros_like(labels), grid, reference, [1]).array.any()

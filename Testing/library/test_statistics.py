@@ -178,6 +178,14 @@ def test_the_auc_counts_pairs_ties_half() -> None:
         roc_auc([1, 2], [True])
 
 
+def test_the_auc_of_a_hundred_thousand_voxels_needs_no_table_of_all_pairs() -> None:
+    # Each wrong voxel scores above the right ones with smaller numbers: half of them and half a tie on the average.
+    scores = np.repeat(np.arange(50_000), 2)
+    wrong = np.tile([True, False], 50_000)
+    assert roc_auc(scores, wrong.tolist()) == pytest.approx(0.5)
+    assert roc_auc(scores + wrong, wrong.tolist()) == pytest.approx(0.5 + 1 / 50_000 - 0.5 / 50_000**2)
+
+
 def test_the_interval_of_a_mean_is_that_of_any_other_way_to_say_mean() -> None:
     rng = np.random.default_rng(3)
     values, patients = rng.normal(size=9), ["a", "b", "b", "c", "c", "c", "d", "e", "e"]

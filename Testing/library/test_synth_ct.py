@@ -34,7 +34,9 @@ QUIET: CtRanges = replace(
     infarct_edge_mm=(0.01, 0.01),
     infarct_fade=(0, 0),
     falx_chance=0,
+    falcine_chance=0,
     old_infarct_chance=0,
+    chronic_subdural_chance=0,
     white_matter_disease_chance=0,
     lacune_chance=0,
     calcification_chance=0,
@@ -154,9 +156,13 @@ def test_blood_has_the_hu_of_blood(head: Head, grid: ScanGrid, place_of_blood: s
     assert ((values >= 35.9) & (values <= 85.1)).all()
 
 
-def test_a_hematoma_has_the_drawn_volume(head: Head, grid: ScanGrid) -> None:
-    ranges = replace(only("parenchymal"), parenchymal_ml=(20.0, 20.0))
-    result, parameters = composed(head, grid, "hemorrhagic", ranges, seed=1)
+@pytest.mark.parametrize(("several", "seed"), [(0, 1), (0, 2), (1, 1), (1, 3)])
+def test_hematomas_have_the_drawn_volume(head: Head, grid: ScanGrid, several: float, seed: int) -> None:
+    """All of it labeled, where none of it is as pale as gray matter."""
+    ranges = replace(
+        only("parenchymal"), parenchymal_ml=(20.0, 20.0), several_hematomas_chance=several, pale_blood_chance=0
+    )
+    result, parameters = composed(head, grid, "hemorrhagic", ranges, seed=seed)
     voxel_ml = 1.8 * 1.8 * 3.0 / 1000
     assert parameters["parenchymal_ml"] == pytest.approx(20, rel=0.01)
     assert (result.truth[HEMORRHAGIC] > 0.5).sum() * voxel_ml == pytest.approx(20, rel=0.01)
@@ -192,6 +198,15 @@ def test_blood_outside_the_brain_lies_between_brain_and_skull(head: Head, grid: 
     assert depth.max() <= thickest + SPACING_MM[0]
     assert not (result.hu[blood] > 86).any()  # no bone
     assert parameters[f"{place_of_blood}_ml"] > 0
+
+
+def test_blood_along_the_falx_lies_in_a_thin_sheet_on_one_side_of_it(head: Head, grid: ScanGrid) -> None:
+    result = composed(head, grid, "hemorrhagic", replace(only("subdural"), falcine_chance=1), seed=2)[0]
+    blood = result.truth[HEMORRHAGIC] > 0.5
+    assert blood.any()
+    side_mm = grid.head_mm[0][blood] - landmarks(head).midline_mm
+    assert np.abs(side_mm).max() <= 4 + SPACING_MM[0]
+    assert abs(np.sign(side_mm[np.abs(side_mm) > SPACING_MM[0]]).mean()) == 1
 
 
 def test_healthy_heads_with_every_distractor_have_no_truth(head: Head) -> None:

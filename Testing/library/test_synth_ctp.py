@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import ndimage
+from synth_phantoms import ball_head
 
-from StrokeSegLib.synth.anatomy import Head, Tissue
+from StrokeSegLib.synth.anatomy import Head
 from StrokeSegLib.synth.ctp import make_ctp_case, render_maps
 from StrokeSegLib.synth.ctp_perfusion import CORE, PENUMBRA, Perfusion, draw_perfusion, transit_time
 from StrokeSegLib.synth.ctp_ranges import CTP_RANGES
@@ -51,27 +52,9 @@ PINNED: dict[str, Any] = {
 }
 
 
-def _ball_head() -> Head:
-    """Nested balls by whole-number arithmetic, the same on any machine: scalp, bone, CSF, cortex, white matter."""
-    size = 44
-    axis = np.arange(size) * 2 - (size - 1)
-    distance = axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2
-    tissue = np.zeros((size,) * 3, np.uint8)
-    for radius, kind in (
-        (42, Tissue.SCALP),
-        (40, Tissue.BONE),
-        (36, Tissue.CSF),
-        (34, Tissue.CORTEX),
-        (28, Tissue.WHITE_MATTER),
-        (8, Tissue.CSF),
-    ):
-        tissue[distance <= radius**2] = kind
-    return Head(tissue, 4.0)
-
-
 @pytest.fixture(scope="module")
 def head() -> Head:
-    return _ball_head()
+    return ball_head()
 
 
 def _perfusion(head: Head, seed: int, ranges: object = CTP_RANGES, healthy: bool | None = False) -> Perfusion:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.special import expit, logit
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.uncertainty import LesionModel, error_probability, fit_lesion_model, uncertainty_map
@@ -22,19 +24,28 @@ def test_what_was_dropped_stays_doubtful() -> None:
 
 
 def test_a_voxel_is_seen_with_its_surroundings() -> None:
-    """A lone sure voxel among unsure ones is doubted; far from anything nothing is."""
-    p = np.zeros((5, 41, 41), np.float32)
-    p[2, 20, 20] = 1.0
+    """A lone sure voxel among sure others of the other kind is as doubtful as can be; far from anything nothing is."""
+    p = np.zeros((9, 81, 81), np.float32)
+    p[4, 40, 40] = 1.0
     volume = Volume(p, (1.0, 1.0, 5.0))
     labels = volume.with_array((p > 0.5).astype(np.uint8))
     doubt = uncertainty_map({1: volume}, labels)
     assert doubt.same_grid(volume)
-    # Its blur holds (1 / (sqrt(2 pi) sigma))^2 of it in the plane (the next slices are 5 mm away: 1 / 1.06).
-    sigma = 4 / 2.355
-    own = 1 / (2 * np.pi * sigma**2)
-    assert doubt.array[2, 20, 20] == pytest.approx(1 - (1 + own) / 2, abs=0.02)
-    assert 0 < doubt.array[2, 20, 22] < 0.05
-    assert doubt.array[2, 20, 30] == 0
+    assert doubt.array[4, 40, 40] == pytest.approx(0.5, abs=0.06)  # its log odds and theirs cancel out
+    assert doubt.array[4, 40, 43] < 0.001  # one voxel is next to nothing in a blur of 12 mm
+    assert doubt.array[4, 40, 60] == 0
+
+
+def test_beside_a_lesion_one_doubts_more_than_far_from_it() -> None:
+    p = np.full((1, 60, 60), 0.02, np.float32)
+    p[0, :, :30] = 0.98
+    volume = Volume(p, (1.0, 1.0, 5.0))
+    doubt = uncertainty_map({1: volume}, volume.with_array((p > 0.5).astype(np.uint8))).array[0, 30]
+    # Beside the border the surroundings are half of each: log odds 0, and half of the voxel's own ln 49 is ln 7.
+    assert doubt[30] == pytest.approx(1 / 8, abs=0.02)
+    assert doubt[29] == pytest.approx(1 / 8, abs=0.02)
+    assert doubt[55] == pytest.approx(0.02, abs=0.002)
+    assert np.all(np.diff(doubt[30:]) <= 1e-6)
 
 
 def test_nothing_found_is_no_doubt() -> None:
@@ -65,3 +76,23 @@ def test_all_alike_gives_a_model_that_is_not_certain() -> None:
     assert 0.5 < model.probability(0.85, 1.5) < 1
     with pytest.raises(InputError, match="got none"):
         fit_lesion_model([], [], [])
+
+
+def test_as_blurred_voxel_by_voxel() -> None:
+    """What is worked on is cut to a box and blurred on a coarse grid: that must hardly show."""
+    rng = np.random.default_rng(1)
+    fields = ndimage.gaussian_filter(rng.standard_normal((2, 30, 70, 50)), (0, 1.7, 3.6, 4.4))
+    first, second = expit(6 * fields / fields.std() - 6).astype(np.float32)
+    marked = np.where(first > 0.6, 1, np.where(second > 0.7, 2, 0)).astype(np.uint8)
+    marked[0, 69, 49] = 3  # found by a rule
+    grid = Volume(marked, (0.9, 1.1, 2.3))
+    found = uncertainty_map({1: grid.with_array(first), 2: grid.with_array(second)}, grid).array
+    sigma = [12.0 / 2.355 / mm for mm in (2.3, 1.1, 0.9)]
+    seen = {}
+    for value, p in ((1, first), (2, second)):
+        own = logit(p.clip(1e-4, 1 - 1e-4))
+        seen[value] = expit((own + ndimage.gaussian_filter(own, sigma, mode="nearest")) / 2)
+    inner = np.s_[:, 3:-3, 3:-3]  # maps end in nothing before an image does
+    np.testing.assert_allclose(found[inner], error_probability(seen, marked)[inner], atol=0.05)
+    assert found[0, 69, 49] == 0
+    assert found.dtype == np.float32

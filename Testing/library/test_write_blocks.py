@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -79,3 +80,12 @@ def test_a_segmentation_of_many_blocks_comes_back(tmp_path: Path) -> None:
     assert image.GetMetaData("Segment1_Name") == "back\\slash 2"
     assert image.GetOrigin() == labels.origin
     assert image.GetSpacing() == pytest.approx(labels.spacing_mm, abs=1e-12)
+
+
+def test_the_sum_of_the_file_is_told_and_what_rounds_to_zero_is_zero() -> None:
+    array = mostly_zero("f4")
+    array[20:24] = 0.0004  # whole blocks of it
+    array[28] = 0.9996
+    file = io.BytesIO()
+    assert write_gzip(file, b"header", array, decimals=3) == zlib.crc32(file.getvalue())
+    assert gzip.decompress(file.getvalue()) == b"header" + array.round(3).tobytes()

@@ -1,6 +1,6 @@
-"""Makes the tutorial's pictures in Resources/Screenshots: the generated head, the bundled model, the unmodified panel.
+"""Makes the tutorial's pictures in Resources/Screenshots: generated heads, the bundled model, the unmodified panel.
 
-python Testing/slicer/make_tutorial.py
+python Testing/slicer/make_tutorial.py [FOLDER]      elsewhere than in Resources/Screenshots, to look at them first
 
 Photographed on the Qt stand-in, with Slicer's own MRML and VTK. Nothing in the pictures is of a patient.
 """
@@ -15,6 +15,7 @@ import conftest  # noqa: F401 - starts the stand-in application
 import numpy as np
 import slicer
 from PIL import Image
+from PySide6 import QtCore, QtTest
 from section_checks import section, waitUntil
 from stand_in import ROOT, application, pythonqt, widgets
 from stand_in.panel import OpenPanel, click, clickCell, waitForRun
@@ -24,11 +25,12 @@ from StrokeSegApp import sample_data
 from StrokeSegApp import scene as app
 from StrokeSegApp.worker_client import childCommand
 
-from StrokeSegLib import demo
+from StrokeSegLib import demo, review
+from StrokeSegLib.case_table import Case, write_case_table
 from StrokeSegLib.io import write_image
 from StrokeSegLib.synth.diffusion import SyntheticCase
 
-FOLDER = ROOT / "Resources" / "Screenshots"
+FOLDER = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else ROOT / "Resources" / "Screenshots"
 WIDTH_PX, HEIGHT_PX = 340, 600
 RUN_LIMIT_S = 300
 ZOOM = 1.15
@@ -38,9 +40,13 @@ LIMIT_BYTES = 118_000
 THUMBNAIL_PX = 240
 #: Seeds of the heads of the batch.
 SEEDS = (43, 47)
+#: A training of a minute, for the picture of its curve.
+TRAINING = {"width": 0.0625, "crop": 64, "steps": 120, "batch_size": 4}
+READER = "reader-1"
 
 
 def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
     pythonqt.install()
     widgets.install()
     slicer.app.layout = layout = Layout()
@@ -64,10 +70,12 @@ def main() -> None:
     frameLesion(layout, result["lesions"][0]["centroid_ras_mm"])
     take(panel, layout, "tutorial-3-result")
     with tempfile.TemporaryDirectory(prefix="StrokeSeg-") as folder:
-        batch(panel, layout, Path(folder))
+        cases = batch(panel, layout, Path(folder))
+        train(panel, layout, Path(folder), cases)
+        look(panel, layout, Path(folder), cases)
     section(panel, "help")
     click(panel.ui.helpCheckButton)
-    take(panel, layout, "tutorial-5-help")
+    take(panel, layout, "tutorial-7-help")
     panel.close()
 
 
@@ -93,13 +101,18 @@ def lesionCenter(case: SyntheticCase, label: int) -> tuple[float, float, float]:
     return (-x, -y, z)
 
 
-def batch(panel: OpenPanel, layout: Layout, folder: Path) -> None:
+def batch(panel: OpenPanel, layout: Layout, folder: Path) -> list[Case]:
     """Some heads in a folder each, segmented; the second's result is shown."""
+    cases = []
     for number, seed in enumerate(SEEDS, start=1):
-        for role, volume in demo.demo_case(seed).images.items():
-            path = folder / "images" / f"case-{number}" / f"{role}.nii.gz"
+        name = f"case-{number}"
+        made = demo.demo_case(seed)
+        images = {role: folder / "images" / name / f"{role}.nii.gz" for role in made.images}
+        truth = folder / "truth" / f"{name}.nii.gz"
+        for path, volume in [*((path, made.images[role]) for role, path in images.items()), (truth, made.truth)]:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(volume, path)
+        cases.append(Case(name, name, images, truth, "train"))
     panel.widget.logic.command = childCommand()
     work = section(panel, "batch")
     panel.ui.batchSourceSelector.setCurrentIndex(1)
@@ -110,6 +123,35 @@ def batch(panel: OpenPanel, layout: Layout, folder: Path) -> None:
     clickCell(panel.ui.batchTable, 1, 0)
     slicer.app.processEvents()
     take(panel, layout, "tutorial-4-batch")
+    return cases
+
+
+def train(panel: OpenPanel, layout: Layout, folder: Path, cases: list[Case]) -> None:
+    """A small network learns these heads; its curve is shown."""
+    write_case_table(cases, folder / "cases.csv")
+    logic = panel.widget.logic
+    start = logic.startTraining
+    logic.startTraining = lambda *words, **choices: start(*words, settings=TRAINING, **choices)
+    work = section(panel, "train")
+    panel.ui.trainCasesPath.currentPath = str(folder / "cases.csv")
+    panel.ui.trainFolderPath.currentPath = str(folder / "our-mri")
+    click(panel.ui.trainButton)
+    waitUntil(lambda: work.run is None, lambda: panel.ui.trainStatusLabel.text, RUN_LIMIT_S)
+    take(panel, layout, "tutorial-5-train")
+
+
+def look(panel: OpenPanel, layout: Layout, folder: Path, cases: list[Case]) -> None:
+    """The batch becomes a study; its first case is open, its first lesion chosen."""
+    unread = [Case(case.case_id, case.patient_id, case.images) for case in cases]
+    review.create_study(folder / "study", unread, folder / "results")
+    work = section(panel, "review")
+    panel.ui.reviewStudyPath.currentPath = str(folder / "study")
+    QtTest.QTest.keyClicks(panel.ui.reviewReaderEdit, READER)
+    QtTest.QTest.keyClick(panel.ui.reviewReaderEdit, QtCore.Qt.Key_Return)
+    click(panel.ui.reviewNextButton)
+    waitUntil(lambda: work.work is not None and work.work.nodes is not None, lambda: panel.ui.reviewStatusLabel.text)
+    clickCell(panel.ui.reviewLesionTable, 0, 1)
+    take(panel, layout, "tutorial-6-review")
 
 
 def unfold(panel: OpenPanel, *names: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,18 @@ def probabilityOf(node: Any) -> Any:
     return volume.with_array(probability)
 
 
-def writeResult(out: Path, node: Any, system: str = "mri", uncertainty: bool = True, **more: Any) -> Path:
-    """The result folder of a run on a head, threshold 0.5: lesions of 27 and 4 voxels."""
+def writeResult(
+    out: Path,
+    node: Any,
+    system: str = "mri",
+    uncertainty: bool = True,
+    changed: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Path:
+    """The result folder of a run on a head, threshold 0.5: lesions of 27 and 4 voxels.
+
+    ``changed`` and ``more`` replace entries of measurements.json and add some.
+    """
     out.mkdir(parents=True)
     probability = probabilityOf(node)
     labels = probability.with_array((probability.array > THRESHOLD).astype(np.uint8))
@@ -42,6 +53,7 @@ def writeResult(out: Path, node: Any, system: str = "mri", uncertainty: bool = T
         RunRecord("cpu", "stand-in", {"network": 1.0}, [f"{out / 'dwi.mha'}: something was assumed"]),
         more={"thresholds": {"1": THRESHOLD}, "midsagittal_plane_lps": plane.tolist(), **more},
     )
+    measurements.update(changed or {})
     write_image(labels, out / "lesion.nii.gz")
     write_image(probability, out / "probability.nii.gz")
     if uncertainty:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 STAND_IN_COMMAND = [sys.executable, str(Path(__file__).resolve().parent / "stand_in" / "command.py")]
@@ -33,6 +33,7 @@ class Card:
     inputs: tuple[Input, ...] = (Input("dwi"), Input("adc"), Input("flair", required=False))
     minimum_inputs: int = 2
     labels: tuple[Label, ...] = (Label(1, "ischemic lesion"),)
+    lesion_models: dict[int, dict[str, float]] = field(default_factory=dict)
 
 
 def card(behavior: str) -> Card:

@@ -62,6 +62,18 @@ def test_on_the_stand_in_an_empty_section_says_what_is_needed_step_by_step(opene
     assert ui.batchButton.text == "Start batch"
 
 
+def test_on_the_stand_in_the_model_is_one_that_reads_the_cases_until_the_user_chooses(openPanel, table, tmp_path):
+    panel = openPanel(find_model("ct-perfusion"), find_model("mri"))
+    section(panel, "batch")
+    ui = panel.ui
+    ui.batchCasesPath.currentPath = str(table)
+    assert ui.batchModelSelector.currentData == "mri"
+    ui.batchModelSelector.setCurrentIndex(ui.batchModelSelector.findData("ct-perfusion"))
+    ui.batchCasesPath.currentPath = ""
+    ui.batchCasesPath.currentPath = str(table)
+    assert ui.batchModelSelector.currentData == "ct-perfusion"
+
+
 def test_on_the_stand_in_a_table_that_is_none_is_said_at_once(opened, tmp_path):
     panel, _batch = opened
     (tmp_path / "x.csv").write_text("name\n1\n")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import tempfile
+import threading
 import time
 
 import numpy as np
@@ -103,7 +104,10 @@ def test_a_killed_worker_is_one_clear_line_and_the_next_run_works(console):
     until(lambda: run.poll() or run.progress is not None)
     os.kill(process(console), signal.SIGKILL)
     until(run.poll)
-    with pytest.raises(RunError, match=r"^The segmentation stopped unexpectedly \(exit code -9\)\.$"):
+    with pytest.raises(
+        RunError,
+        match=r"^The segmentation stopped unexpectedly \(exit code -9\)\. The system ended it, .*lack of memory: .*\.$",
+    ):
         run.finish()
     segmentation, _ = console.segment(nodes, "bright")
     assert voxels(segmentation, nodes["dwi"]) == sum(BLOCK_VOXELS)
@@ -187,29 +191,47 @@ def test_on_the_stand_in_a_run_calls_back_with_its_result_and_the_event_loop_is_
 
     nodes = inputs()
     large = slicer.util.addVolumeFromArray(np.zeros((60, 512, 512), np.int16), name="large")  # 31 MB
-    ended, told, turns = [], [], []
-    console.segment(
-        {"dwi": large, "adc": nodes["adc"]},
-        "empty",
-        lambda *step: told.append(step),
-        lambda result, error: ended.append((result, error)),
-    )
 
-    def turn():
-        wall, cpu = time.perf_counter(), time.thread_time()
-        qt.QApplication.processEvents()
-        turns.append((time.perf_counter() - wall, time.thread_time() - cpu))
+    def run():
+        ended, told, turns = [], [], []
+        console.segment(
+            {"dwi": large, "adc": nodes["adc"]},
+            "empty",
+            lambda *step: told.append(step),
+            lambda result, error: ended.append((result, error)),
+        )
 
-    until(lambda: ended, turn)
-    running = turns[:-1]  # the last turn builds the result
-    # What we do in a turn is never more than 50 ms; another program may take the processor away now and then.
-    assert max(cpu for _, cpu in running) < 0.05
-    assert sorted(wall for wall, _ in running)[len(running) // 2] < 0.05
-    (segmentation, measurements), error = ended[0]
-    assert error is None
-    assert measurements["lesions"] == []
-    assert segmentation.GetClassName() == "vtkMRMLSegmentationNode"
-    assert len(ended) == 1
+        def turn():
+            begun = time.perf_counter() - takenAway()
+            qt.QApplication.processEvents()
+            turns.append(time.perf_counter() - takenAway() - begun)
+
+        until(lambda: ended, turn)
+        (segmentation, measurements), error = ended[0]
+        assert error is None
+        assert measurements["lesions"] == []
+        assert segmentation.GetClassName() == "vtkMRMLSegmentationNode"
+        assert len(ended) == 1
+        assert told
+        return turns[:-1]  # the last turn builds the result
+
+    # A disk that others keep busy may hold up a turn now and then; what we do ourselves would be there every time.
+    longest = []
+    while not longest or (longest[-1] >= 0.05 and len(longest) < 3):
+        longest.append(max(run()))
+    assert min(longest) < 0.05, longest
+
+
+def takenAway():
+    """Seconds so far in which this thread could have gone on, but another program had the processor.
+
+    Where the system does not tell, all but this thread's own work.
+    """
+    try:
+        with open(f"/proc/self/task/{threading.get_native_id()}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except OSError:
+        return time.perf_counter() - time.thread_time()
 
 
 def test_on_the_stand_in_an_error_is_called_back_too(console, qtApplication):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,10 +14,13 @@ import slicer
 import vtk
 from result_phantoms import CARD, LARGE, REST, SMALL, addResultOf, probabilityOf, writeResult
 from slicer_phantoms import BLOCK_VOXELS, GRIDS, addHead, addRotationTransform, voxelVolumeMl
+from stand_in_cards import Label
 from StrokeSegApp import hidden_volumes, relabel, result_nodes, result_watch, views
 from StrokeSegApp import scene as app
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io import read_image, write_image
+from StrokeSegLib.io.box import boxed
 from StrokeSegLib.postprocess import label_map
 
 ALL_VOXELS = 10 * 14 * 12
@@ -62,8 +68,11 @@ def test_segments_and_hidden_volumes_lie_on_exactly_the_grid_of_the_input(scene,
     hidden = result_nodes.hiddenNodes(segmentation)
     assert len(hidden) == 3  # probability, uncertainty, as found
     for each in hidden:
-        assert app.volumeFromNode(each).same_grid(app.volumeFromNode(node))  # nothing is 0 in these heads
+        assert hidden_volumes.whole(each).same_grid(app.volumeFromNode(node))
         assert each.GetHideFromEditors()
+    for role in ("StrokeSeg.Probability.1", "StrokeSeg.Uncertainty"):  # nothing is 0 in these heads
+        assert app.volumeFromNode(segmentation.GetNodeReference(role)).same_grid(app.volumeFromNode(node))
+    np.testing.assert_array_equal(result_nodes.foundLabels(segmentation).array, maskOf(segmentation, node))
     probability = result_nodes.probabilities(segmentation)[1]
     np.testing.assert_allclose(probability.array, probabilityOf(node).array, atol=1e-6)
 
@@ -77,7 +86,7 @@ def test_of_what_is_mostly_zero_the_box_is_kept_and_lies_where_it_lay(scene, tmp
     given = probabilityOf(node)
     given.array[given.array == np.float32(REST)] = 0
     segmentation = addResultOf(tmp_path / "out", node)
-    hidden_volumes.hide(segmentation, "StrokeSeg.Probability.1", node, given, "probability", boxed=True)
+    hidden_volumes.hide(segmentation, "StrokeSeg.Probability.1", node, boxed(given), "probability")
     kept = segmentation.GetNodeReference("StrokeSeg.Probability.1")
     part, whole = app.volumeFromNode(kept), app.volumeFromNode(node)
     assert part.array.shape == (6, 8, 6)  # from (3, 4, 2) to (8, 11, 7)
@@ -93,8 +102,35 @@ def test_an_image_without_anything_is_kept_too(scene, tmp_path):
     node = addHead()
     segmentation = addResultOf(tmp_path / "out", node)
     nothing = probabilityOf(node).with_array(np.zeros_like(probabilityOf(node).array))
-    hidden_volumes.hide(segmentation, "StrokeSeg.Probability.1", node, nothing, "probability", boxed=True)
+    hidden_volumes.hide(segmentation, "StrokeSeg.Probability.1", node, boxed(nothing), "probability")
     assert not result_nodes.probabilities(segmentation)[1].array.any()
+
+
+def test_building_a_result_uses_the_memory_of_its_boxes_and_no_more(scene, tmp_path):
+    node = addHead(shape=(40, 128, 128))  # float32: 2.6 MB, of which a slice is 64 kB
+    given = probabilityOf(node)
+    given.array[given.array == np.float32(REST)] = 0
+    given.array[5:25, 20:80, 30:70] = 0.1
+    out = writeResult(tmp_path / "out", node)
+    for name in ("lesion", "probability", "uncertainty"):
+        image = given if name != "lesion" else given.with_array((given.array > 0.5).astype(np.uint8))
+        (out / f"{name}.nii.gz").unlink()
+        write_image(image, out / f"{name}.nii")  # uncompressed, as a run of our own writes it
+    result_nodes.remove(result_nodes.bringIn(out, CARD, node, {}, {})[0])  # what is loaded once for all
+    tracemalloc.start()
+    try:
+        segmentation, _ = result_nodes.bringIn(out, CARD, node, {}, {})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.2 * given.array.nbytes  # Python and numpy; what stays is Slicer's own:
+    kept = {each.GetName(): each.GetImageData() for each in result_nodes.hiddenNodes(segmentation)}
+    voxels = {name.rsplit(" ", 1)[1]: image.GetNumberOfPoints() for name, image in kept.items()}
+    box = 22 * 76 * 68  # from (3, 4, 2), the corner of both blocks, to (24, 79, 69)
+    assert voxels == {"probability": box, "uncertainty": box, "found": 6 * 8 * 6}
+    segment = segmentation.GetBinaryLabelmapInternalRepresentation("StrokeSeg_1")
+    assert segment.GetNumberOfPoints() == 6 * 8 * 6
+    np.testing.assert_array_equal(result_nodes.probabilities(segmentation)[1].array, given.array)
 
 
 def test_a_cropped_volume_gets_its_mask_on_its_own_voxels(scene, tmp_path):
@@ -220,10 +256,100 @@ def test_another_threshold_renews_the_surface(scene, tmp_path):
     assert height() < before
 
 
-@pytest.mark.parametrize("system", ["ct-perfusion", "three-projection"])
-def test_a_model_that_does_more_than_a_threshold_offers_none(scene, tmp_path, system):
-    segmentation = addResultOf(tmp_path / "out", addHead(), system=system)
-    assert "more than a threshold" in relabel.hindrance(segmentation)
+def test_a_model_with_a_rule_offers_no_threshold_and_says_why_in_one_line(scene, tmp_path):
+    labels = [{"value": 1, "name": "ischemic core"}, {"value": 3, "name": "penumbra"}]
+    segmentation = addResultOf(tmp_path / "out", addHead(), system="ct-perfusion", changed={"labels": labels})
+    assert relabel.hindrance(segmentation) == (
+        "A rule finds the penumbra, without a probability: run the model again for another threshold."
+    )
+
+
+def test_a_lesions_probability_of_being_one_follows_the_threshold(scene, tmp_path):
+    model = {"intercept": 1.0, "per_logit": 0.0, "per_log10_ml": 2.0}
+    node = addHead()
+    out = writeResult(tmp_path / "out", node)
+    segmentation, _ = result_nodes.bringIn(out, replace(CARD, lesion_models={1: model}), node, {}, {})
+    (lesion,) = relabel.relabel(segmentation, 0.7)["lesions"]
+    odds = 1 + 2 * np.log10(BLOCK_VOXELS[0] * voxelVolumeMl("axial"))
+    assert lesion["probability"] == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-3)
+
+
+# Three planes mark by more than a threshold
+
+#: Of the smaller block: marked by the closing although its probability is low, and not marked although it is high.
+CLOSED, LEFT_OUT = (8, 10, 2), (8, 11, 3)
+
+
+def addProjected(folder, node, found=("ischemic lesion",)):
+    """A result of three planes: marks that are nearly, but not quite, what lies above 0.5, and a class of the case."""
+    out = writeResult(
+        folder, node, system="three-projection", classification={"class": "ischemic lesion", "found": list(found)}
+    )
+    probability, labels = probabilityOf(node), read_image(out / "lesion.nii.gz").volume
+    probability.array[CLOSED] = 0.4
+    labels.array[LEFT_OUT] = 0
+    write_image(probability, out / "probability.nii.gz")
+    write_image(labels, out / "lesion.nii.gz")
+    return result_nodes.bringIn(out, CARD, node, {}, {})[0], labels.array
+
+
+def test_the_own_threshold_of_three_planes_marks_what_they_marked_bit_for_bit(scene, tmp_path):
+    node = addHead()
+    segmentation, marked = addProjected(tmp_path / "out", node)
+    assert relabel.hindrance(segmentation) == ""
+    assert relabel.threshold(segmentation) == 0.5
+    assert (marked != (result_nodes.probabilities(segmentation)[1].array > 0.5)).sum() == 2
+    relabel.relabel(segmentation, 0.7)
+    assert maskOf(segmentation, node).sum() == BLOCK_VOXELS[0]
+    relabel.relabel(segmentation, 0.5)
+    np.testing.assert_array_equal(maskOf(segmentation, node), marked)
+    almost = float(np.nextafter(np.float32(0.5), np.float32(0)))
+    relabel.relabel(segmentation, almost)  # calculated, not put back: what was left out comes in, nothing else changes
+    marked[LEFT_OUT] = 1
+    np.testing.assert_array_equal(maskOf(segmentation, node), marked)
+
+
+def test_a_higher_threshold_of_three_planes_only_takes_away_and_a_lower_one_only_adds(scene, tmp_path):
+    node = addHead()
+    segmentation, _marked = addProjected(tmp_path / "out", node)
+    masks = []
+    for threshold in (0.9, 0.7, 0.51, 0.5, 0.3, 0.1):
+        relabel.relabel(segmentation, threshold)
+        masks.append(maskOf(segmentation, node).astype(bool))
+    assert [int(mask.sum()) for mask in masks] == [0, 27, 29, 30, 31, ALL_VOXELS]
+    assert all((more | less == more).all() for less, more in pairwise(masks))
+
+
+def test_a_class_that_the_classifier_denies_is_not_marked_at_any_threshold(scene, tmp_path):
+    node = addHead()
+    probability = probabilityOf(node)
+    out = writeResult(tmp_path / "out", node, system="three-projection")
+    measurements = json.loads((out / "measurements.json").read_text())
+    measurements["labels"].append({"value": 2, "name": "hemorrhage", "volume_ml": 0.0, "lesion_count": 0})
+    measurements["classification"] = {"class": "ischemic lesion", "found": ["ischemic lesion"]}
+    measurements["thresholds"]["2"] = 0.5
+    (out / "measurements.json").write_text(json.dumps(measurements))
+    (out / "probability.nii.gz").rename(out / "probability-ischemic-lesion.nii.gz")
+    blood = probability.with_array(np.full_like(probability.array, 0.45))
+    write_image(blood, out / "probability-hemorrhage.nii.gz")
+    two = replace(CARD, labels=(Label(1, "ischemic lesion"), Label(2, "hemorrhage")))
+    segmentation, _ = result_nodes.bringIn(out, two, node, {}, {})
+    assert relabel.remark(segmentation) == (
+        "The model says that there is no hemorrhage: none is marked at any threshold."
+    )
+    relabel.relabel(segmentation, 0.3)
+    assert slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "StrokeSeg_2", node).sum() == 0
+    assert maskOf(segmentation, node).sum() == sum(BLOCK_VOXELS)
+
+
+def test_no_pathology_at_all_offers_no_threshold(scene, tmp_path):
+    node = addHead()
+    out = writeResult(tmp_path / "out", node, system="three-projection", classification={"class": "none", "found": []})
+    measurements = json.loads((out / "measurements.json").read_text())
+    measurements["labels"][0]["lesion_count"] = 0
+    (out / "measurements.json").write_text(json.dumps(measurements))
+    segmentation, _ = result_nodes.bringIn(out, CARD, node, {}, {})
+    assert "there is no pathology" in relabel.hindrance(segmentation)
 
 
 def test_a_segmentation_of_others_offers_no_threshold(scene):

@@ -13,7 +13,7 @@ import pytest
 import slicer
 import vtk
 from PySide6 import QtCore, QtTest, QtWidgets
-from result_phantoms import CARD, writeResult
+from result_phantoms import CARD, addResultOf, writeResult
 from section_checks import checkNothingIsCut, section, waitUntil
 from slicer_phantoms import addHead
 from stand_in import ROOT
@@ -210,6 +210,22 @@ def test_on_the_stand_in_next_and_previous_go_by_keys_and_leave_nothing_of_the_l
     assert work.work.caseId == BY_NEED[0]
     panel.widget.enter()
     assert panel.ui.reviewPreviousButton.enabled is False
+
+
+def test_on_the_stand_in_results_of_other_heads_are_out_of_sight_while_a_case_is_open(start, study, tmp_path):
+    result = addResultOf(tmp_path / "out", addHead())
+    mine = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
+    mine.CreateDefaultDisplayNodes()
+    panel, work = start(study)
+    assert result.GetDisplayNode().GetVisibility()
+    for _case in range(2):
+        click(panel.ui.reviewNextButton)
+        assert not result.GetDisplayNode().GetVisibility()
+        assert mine.GetDisplayNode().GetVisibility()
+        assert work.work.nodes.segmentation.GetDisplayNode().GetVisibility()
+    panel.ui.reviewStudyPath.currentPath = ""
+    assert work.work is None
+    assert result.GetDisplayNode().GetVisibility()
 
 
 def test_on_the_stand_in_a_case_without_a_result_can_be_drawn_or_accepted_as_empty(start, tmp_path):

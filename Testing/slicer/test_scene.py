@@ -12,6 +12,7 @@ from slicer_phantoms import BLOCK_VOXELS, GRIDS, addHead, addRotationTransform, 
 from StrokeSegApp import scene as app
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.box import boxed
 from StrokeSegLib.terminology import color_rgb, terminology_entry
 
 NAMES = {1: "Ischemic lesion"}
@@ -186,6 +187,21 @@ def test_a_label_that_does_not_occur_becomes_an_empty_segment(scene):
     segmentation = addResult(addHead(), {1: "Ischemic lesion", 2: "Hemorrhage"})
     assert segmentation.GetSegmentation().GetNumberOfSegments() == 2
     assert slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "StrokeSeg_2", addHead()).sum() == 0
+
+
+def test_a_segment_that_becomes_empty_has_no_voxel_and_no_surface_left_and_vtk_says_nothing(scene, capfd):
+    node = addHead()
+    labels = lesionsOf(node)
+    segmentation = addResult(node)
+    segmentation.CreateClosedSurfaceRepresentation()
+    nothing = labels.with_array(np.zeros_like(labels.array))
+    app.writeLabels(segmentation, boxed(nothing), [1, 7], app.ijkToRas(node))
+    assert slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "StrokeSeg_1", node).sum() == 0
+    surface = vtk.vtkPolyData()
+    segmentation.GetClosedSurfaceRepresentation("StrokeSeg_1", surface)
+    assert surface.GetNumberOfPoints() == 0
+    app.addSegmentation(node, nothing, {1: "a", 2: "b"}, "StrokeSeg test 1.0").CreateClosedSurfaceRepresentation()
+    assert "ERR" not in capfd.readouterr().err
 
 
 def test_segmentations_that_exist_are_not_touched(scene):

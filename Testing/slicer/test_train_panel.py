@@ -206,3 +206,28 @@ def test_the_stand_in_curve_is_drawn_with_its_lines_and_only_whole_rows_count(qt
     upper = [min(y for y in column if y < curve.HEIGHT_PX) for column in columns[5:240:20]]
     assert upper == sorted(upper)  # the loss falls
     assert curve.readRows(tmp_path / "nowhere") == []
+
+
+def test_the_stand_in_curve_of_one_network_is_its_loss_and_no_name_is_cut(qtApplication, monkeypatch):
+    from StrokeSegApp.panels import curve
+
+    def drawn(rows, width=300):
+        written = []
+        draw = curve.qt.QPainter.drawText
+
+        def note(painter, x, y, words):
+            written.append((x + painter.fontMetrics().horizontalAdvance(words), words))
+            draw(painter, x, y, words)
+
+        monkeypatch.setattr(curve.qt.QPainter, "drawText", note)
+        curve.drawCurves(rows, width)
+        assert all(right <= width for right, _words in written)
+        return [words for _right, words in written if words[0].isalpha()]
+
+    def rows(*networks):
+        terms = {"loss": "3", "hard_ce": "1", "l2": "2", "learning_rate": "0.1"}
+        return [{"network": name, "step": step, **terms} for name in networks for step in ("50", "100")]
+
+    assert drawn(rows("axial")) == ["loss 3"]
+    assert drawn(rows("axial", "coronal")) == ["axial 3", "coronal 3"]
+    assert drawn(rows("axial", "coronal"), 90) == ["axial 3"]

@@ -197,6 +197,19 @@ def test_on_the_stand_in_a_click_on_a_row_moves_all_slice_views_to_that_lesion(o
             view.SetSliceOffset(-50)  # the reader scrolls away; another click on the same row comes back
 
 
+def test_on_the_stand_in_the_table_is_copied_whole_with_places_and_totals(openPanel):
+    panel = apply(openPanel, "two")
+    waitForRun(panel)
+    click(panel.ui.lesionCopyButton)
+    header, *rows = [line.split("\t") for line in QtWidgets.QApplication.clipboard().text().splitlines()]
+    assert header[:3] == ["Finding", "Volume (mL)", "Side"]
+    assert header[-3:] == ["Center R (mm)", "Center A (mm)", "Center S (mm)"]
+    large, small = 27 * voxelVolumeMl("axial"), 4 * voxelVolumeMl("axial")
+    assert [row[0] for row in rows] == ["Ischemic lesion", "Hemorrhage", "Ischemic lesion, total", "Hemorrhage, total"]
+    assert [float(row[1]) for row in rows] == pytest.approx([large, small, large, small])
+    assert [float(cell) for cell in rows[0][-3:]] == pytest.approx([12, 10, 12])
+
+
 def test_on_the_stand_in_two_kinds_of_findings_are_named_in_the_summary_and_in_each_row(openPanel):
     panel = apply(openPanel, "two")
     waitForRun(panel)
@@ -212,6 +225,7 @@ def test_on_the_stand_in_nothing_found_is_a_result(openPanel):
     assert panel.ui.resultCollapsibleButton.visible
     assert panel.ui.lesionsCollapsibleButton.visible
     assert not panel.ui.lesionTable.visible
+    assert not panel.ui.lesionCopyButton.visible
     assert panel.ui.statusLabel.text == "Done"
     assert len(segmentations()) == 1
 

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from StrokeSegApp import batching, dependencies, parameters
 from StrokeSegApp.batch_result import loadResult, modelOf
+from StrokeSegApp.logic import missingInputs
 from StrokeSegApp.model_list import readModels
 from StrokeSegApp.panels.run_control import RunControl
 from StrokeSegApp.panels.run_view import RunView, durationText
@@ -30,6 +31,7 @@ class BatchPanel:
         self._cases: dict[str, Any] = {}
         self._loaded: dict[tuple[str, str], str] = {}  # (results folder, case) -> id of its segmentation node
         self._models: dict[str, Any] = {}
+        self._suggesting = self._chosen = False
         ui.batchCollapsibleButton.collapsed = True
         ui.batchCollapsibleButton.connect("contentsCollapsed(bool)", self.onFold)
         ui.batchSourceSelector.addItem(_("Case table"), TABLE)
@@ -41,6 +43,7 @@ class BatchPanel:
         ui.batchSourceSelector.connect("currentIndexChanged(int)", self.onSource)
         ui.batchCasesPath.connect("currentPathChanged(QString)", self.onCases)
         ui.batchFolderPath.connect("currentPathChanged(QString)", self.onFolder)
+        ui.batchModelSelector.connect("currentIndexChanged(int)", self.onModel)
         ui.batchButton.connect("clicked(bool)", self.onButton)
         ui.batchTable.connect("cellClicked(int,int)", self.onRow)
         self.onModelsChanged()
@@ -63,10 +66,32 @@ class BatchPanel:
     def onModelsChanged(self) -> None:
         chosen = self._ui.batchModelSelector.currentData
         self._models, _problem = readModels(self._logic)  # the problem is said under Input
-        self._ui.batchModelSelector.clear()
-        for model in self._models.values():
-            self._ui.batchModelSelector.addItem(model.title, model.id)
-        self._ui.batchModelSelector.setCurrentIndex(max(0, self._ui.batchModelSelector.findData(chosen)))
+        self._suggesting = True
+        try:
+            self._ui.batchModelSelector.clear()
+            for model in self._models.values():
+                self._ui.batchModelSelector.addItem(model.title, model.id)
+            self._ui.batchModelSelector.setCurrentIndex(max(0, self._ui.batchModelSelector.findData(chosen)))
+        finally:
+            self._suggesting = False
+
+    def onModel(self, index: int = 0) -> None:
+        """Somebody has chosen a model: it stays, whatever cases come."""
+        self._chosen = self._chosen or not self._suggesting
+
+    def _suggestModel(self) -> None:
+        """Until somebody chooses one: the model that reads most of the cases, best that which is chosen under Input."""
+        if self._chosen or not self._cases:
+            return
+        asked = parameters.modelId(self._logic.getParameterNode())
+        roles = [list(case.images) for case in self._cases.values()]
+        reads = {name: sum(not missingInputs(model, each) for each in roles) for name, model in self._models.items()}
+        best = max(reads, key=lambda name: (reads[name], name == asked), default="")
+        self._suggesting = True
+        try:
+            self._ui.batchModelSelector.setCurrentIndex(max(0, self._ui.batchModelSelector.findData(best)))
+        finally:
+            self._suggesting = False
 
     def onSource(self, index: int = 0) -> None:
         isTable = self._ui.batchSourceSelector.currentData == TABLE
@@ -84,6 +109,7 @@ class BatchPanel:
                 self._cases = {case.case_id: case for case in batching.readCases(Path(path))}
             except (InputError, OSError) as error:
                 self._view.sayError(error)
+        self._suggestModel()
         self._showRows()
         self.update()
 

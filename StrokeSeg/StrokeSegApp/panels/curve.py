@@ -33,7 +33,10 @@ def drawCurves(rows: Sequence[dict[str, str]], width: int) -> Any:
     """The loss, and below it the IoU on the validation cases where there is one: a QPixmap of this width."""
     from StrokeSegLib.training.curves import loss_lines, validation_lines
 
-    charts = [("loss", loss_lines(rows))]
+    losses = loss_lines(rows)
+    if len({row["network"] for row in rows}) == 1:
+        del losses[1:]  # its terms are for who studies the log; a narrow panel shows where it goes
+    charts = [("loss", losses)]
     if validation := validation_lines(rows):
         charts.append(("IoU", validation))
     pixmap = qt.QPixmap(width, HEIGHT_PX * len(charts))
@@ -69,8 +72,10 @@ def _drawChart(painter: Any, width: int, top: int, title: str, lines: Sequence[A
         color = qt.QColor(COLORS[number % len(COLORS)])
         words = f"{line.name if len(lines) > 1 else title} {line.values[-1]:.3g}" if line.values else title
         painter.setPen(color)
-        painter.drawText(x, top + 14, words)
-        x += 8 * len(words) + 10
+        wide = painter.fontMetrics().horizontalAdvance(words)
+        if x + wide <= width:  # a line without a name is better than half a name
+            painter.drawText(x, top + 14, words)
+        x += wide + 10
         painter.setPen(qt.QPen(color, 2))
         every = max(1, len(line.steps) // POINTS)
         points = [

@@ -43,6 +43,7 @@ class LesionsPanel:
         table.verticalHeader().setVisible(False)
         table.connect("cellClicked(int,int)", self._jump)
         table.connect("currentCellChanged(int,int,int,int)", self._jump)
+        ui.lesionCopyButton.connect("clicked(bool)", self.onCopy)
 
     def update(self) -> None:
         """Show the chosen result; none, or a node that is not one of ours, empties the section."""
@@ -51,12 +52,18 @@ class LesionsPanel:
         if measurements is None:
             measurements = {}
         self._ui.summaryLabel.setText(_summary(measurements))
+        self._ui.lesionCopyButton.setVisible(bool(measurements.get("lesions")))
         self._ui.classLabel.setText(_class(measurements))
         self._ui.classLabel.setVisible(bool(self._ui.classLabel.text))
         notes = _notes(measurements)
         self._ui.notesLabel.setText("\n".join(notes))
         self._ui.notesLabel.setVisible(bool(notes))
         self._fill(measurements)
+
+    def onCopy(self, checked: bool = False) -> None:
+        measurements = scene.storedMeasurements(parameters.result(self._logic.getParameterNode()))
+        if measurements is not None:
+            qt.QApplication.clipboard().setText(asTable(measurements))
 
     def _fill(self, measurements: Mapping[str, Any]) -> None:
         table = self._ui.lesionTable
@@ -93,6 +100,26 @@ class LesionsPanel:
     def _jump(self, row: int) -> None:
         if 0 <= row < len(self._centers):
             scene.jumpTo(self._centers[row])
+
+
+def asTable(measurements: Mapping[str, Any]) -> str:
+    """Every lesion and the total of each finding, a line each, with tabs between the cells, as spreadsheets take it."""
+    headers = (
+        _("Finding"),
+        _("Volume (mL)"),
+        _("Side"),
+        _("Diameter (mm)"),
+        _("Mean probability"),
+        *(_("Center {axis} (mm)").format(axis=axis) for axis in "RAS"),
+    )
+    names = {label["value"]: label["name"].capitalize() for label in measurements["labels"]}
+    rows: list[tuple[Any, ...]] = [headers]
+    for lesion in measurements["lesions"]:
+        what = (names.get(lesion["label"], lesion["label"]), lesion["volume_ml"], _sideText(lesion["side"]))
+        rows.append((*what, lesion["max_diameter_mm"], lesion["mean_probability"], *lesion["centroid_ras_mm"]))
+    for label in measurements["labels"]:
+        rows.append((_("{name}, total").format(name=label["name"].capitalize()), label["volume_ml"]))
+    return "".join("\t".join("" if cell is None else str(cell) for cell in row) + "\n" for row in rows)
 
 
 def volumeText(volume_ml: float) -> str:

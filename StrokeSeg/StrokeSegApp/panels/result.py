@@ -94,8 +94,9 @@ class ResultPanel:
         found = result_nodes.asFound(segmentation)
         self._ui.thresholdSlider.setEnabled(not hindrance)
         self._ui.thresholdSlider.value = relabel.threshold(segmentation)
-        self._ui.thresholdNoteLabel.setText(hindrance)
-        self._ui.thresholdNoteLabel.setVisible(bool(hindrance))
+        note = hindrance or relabel.remark(segmentation)
+        self._ui.thresholdNoteLabel.setText(note)
+        self._ui.thresholdNoteLabel.setVisible(bool(note))
         changed = found is not None and found[1] != scene.storedMeasurements(segmentation)
         self._ui.thresholdResetButton.setEnabled(found is not None and (changed or result_watch.isEdited(segmentation)))
 
@@ -113,6 +114,8 @@ class ResultPanel:
 
     def onResultChosen(self, segmentation: Any = None) -> None:
         if not self._updating and segmentation is not None:
+            if segmentation.GetDisplayNode() is not None:
+                segmentation.GetDisplayNode().SetVisibility(True)  # a case under review may have put it out of sight
             parameters.setResult(self._logic.getParameterNode(), segmentation)
             self._refreshComparison()
 
