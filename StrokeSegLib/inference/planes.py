@@ -42,12 +42,16 @@ class Projected:
         labels: uint8 ``(K, J, I)``, closed.
         classification: Of the case.
         warnings: Where not all planes could be read.
+        vpred: By label, float32 ``(K, J, I)``; see ``projections.Fused``.
+        voxel_ml: Of this grid, mL.
     """
 
     probability: NDArray[np.float32]
     labels: NDArray[np.uint8]
     classification: Classification
     warnings: tuple[str, ...]
+    vpred: Mapping[int, NDArray[np.float32]]
+    voxel_ml: float
 
 
 def members_by_plane(names: Sequence[str]) -> dict[str, list[str]]:
@@ -96,15 +100,14 @@ def run_planes(
     spacing_mm = prepared.grid.spacing_mm
     labels = label_projections(fused[0], fused[1], constants.closing_radius_mm, spacing_mm)
     voxel_ml = float(np.prod(spacing_mm)) / 1000
-    classification = classify(
-        {ISCHEMIA: fused[0].vpred, HEMORRHAGE: fused[1].vpred}, voxel_volume_ml=voxel_ml, constants=constants
-    )
+    vpred = {ISCHEMIA: fused[0].vpred, HEMORRHAGE: fused[1].vpred}
+    classification = classify(vpred, voxel_volume_ml=voxel_ml, constants=constants)
     bent = np.stack([_bent_maximum(three, k) for three, k in zip(by_label, k_by_label, strict=True)])
     warnings = () if prepared.isotropic is not None else planes_to_run(spacing_mm[2], constants)[1]
     if constants.remove_denied > 0:
         labels, removed = _without_denied(labels, classification, voxel_ml, constants.min_volume_ml)
         warnings += removed
-    return Projected(bent, labels, classification, warnings)
+    return Projected(bent, labels, classification, warnings, vpred, voxel_ml)
 
 
 def _without_denied(

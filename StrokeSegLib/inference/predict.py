@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.network import NetworkRun, run_networks
+from StrokeSegLib.inference.planes import Projected
 from StrokeSegLib.inference.projections import Classification
 from StrokeSegLib.inference.restore import restore as restore_array
 from StrokeSegLib.inference.restore import restore_labels, restore_mask
@@ -39,7 +40,7 @@ class Prediction:
         seconds: By stage.
         run: How the networks ran.
         labels: The label map where the system makes it itself (three planes); None where thresholds make it.
-        classification: Of the case, where the system has a classifier.
+        projected: What three planes say on their working grid, where the system has them.
     """
 
     probability: dict[int, Volume]
@@ -49,7 +50,12 @@ class Prediction:
     seconds: dict[str, float]
     run: NetworkRun
     labels: Volume | None = None
-    classification: Classification | None = None
+    projected: Projected | None = None
+
+    @property
+    def classification(self) -> Classification | None:
+        """Of the case, where the system has a classifier."""
+        return None if self.projected is None else self.projected.classification
 
 
 def predict(
@@ -115,7 +121,7 @@ def predict(
         seconds,
         run,
         labels,
-        projected.classification if projected else None,
+        projected,
     )
 
 

@@ -22,9 +22,10 @@ from StrokeSegLib.models import ModelCard
 from StrokeSegLib.postprocess import HEMORRHAGE
 from StrokeSegLib.preprocess.geometry import onto_reference
 from StrokeSegLib.systems import SYSTEMS, System
-from StrokeSegLib.training.calibrate_classes import VPRED_ABOVE, ClassLimits, class_limits
+from StrokeSegLib.training.calibrate_classes import VPRED_ABOVE, ClassLimits
 from StrokeSegLib.training.calibrate_dice import dice_by_size
 from StrokeSegLib.training.calibrate_lesions import fitted, marked_lesions
+from StrokeSegLib.training.calibrate_planes import PlanesCase, choose_planes
 from StrokeSegLib.training.pool import SynthSource, generated_case, load_heads
 from StrokeSegLib.uncertainty import LesionModel
 from StrokeSegLib.volume import Volume
@@ -143,12 +144,14 @@ def calibrate(
     temperature = fitted_temperature(stated, observed)
     cooled = [{value: v.with_array(_cooled(v.array, temperature)) for value, v in m.items()} for m in maps]
     truths = [case.truth for case in cases]
-    thresholds, smallest, best = best_thresholds(cooled, truths, system)
-    known = marked_lesions(cooled, truths, thresholds, smallest)
     classes = None
     if system.way == "projections":
-        final = replace(card, temperature=temperature, inference_settings=_with_k(card.inference_settings, thresholds))
-        classes = _classes(final, backends, cases, progress)
+        said = _planes(replace(card, temperature=temperature), backends, cases, cooled, progress)
+        chosen = choose_planes(said, THRESHOLDS, SMALLEST_ML[system.name])
+        thresholds, smallest, best, classes = chosen.k, chosen.min_lesion_ml, chosen.dice, chosen.classes
+    else:
+        thresholds, smallest, best = best_thresholds(cooled, truths, system)
+    known = marked_lesions(cooled, truths, thresholds, smallest)
     return Calibration(
         temperature=temperature,
         thresholds=thresholds,
@@ -165,20 +168,23 @@ def calibrate(
     )
 
 
-def _classes(
-    card: ModelCard, backends: Mapping[str, Backend], cases: Sequence[KnownCase], progress: Progress
-) -> ClassLimits:
-    """Limits of the classifier, with all else as it was chosen."""
+def _planes(
+    card: ModelCard,
+    backends: Mapping[str, Backend],
+    cases: Sequence[KnownCase],
+    cooled: Sequence[Mapping[int, Volume]],
+    progress: Progress,
+) -> list[PlanesCase]:
+    """What the planes say of each case: where k is 1, Vpred is the sum of their probabilities."""
     system = SYSTEMS[card.system]
     said = []
-    for number, case in enumerate(cases):
+    for number, (case, highest) in enumerate(zip(cases, cooled, strict=True)):
         progress("calibrate", number, len(cases))
-        found = predict(case.images, card, system, backends, _silent).classification
+        found = predict(case.images, card, system, backends, _silent, threshold=1.0).projected
         assert found is not None
-        said.append(found)
+        said.append(PlanesCase(highest, found.vpred, found.voxel_ml, case.truth))
     progress("calibrate", len(cases), len(cases))
-    present = {value: np.array([bool((case.truth.array == value).any()) for case in cases]) for value in system.labels}
-    return class_limits(said, present)
+    return said
 
 
 def _with_k(settings: Mapping[str, Any], thresholds: Mapping[int, float]) -> dict[str, Any]:
