@@ -411,7 +411,9 @@ set(STROKESEG_RESOURCES
   Resources/Screenshots/tutorial-2-segment.png
   Resources/Screenshots/tutorial-3-result.png
   Resources/Screenshots/tutorial-4-batch.png
-  Resources/Screenshots/tutorial-5-help.png
+  Resources/Screenshots/tutorial-5-train.png
+  Resources/Screenshots/tutorial-6-review.png
+  Resources/Screenshots/tutorial-7-help.png
   Resources/Terminology/SegmentationCategoryTypeModifier-StrokeSeg.term.json
   Resources/UI/StrokeSeg.ui
   Resources/requirements-training.txt

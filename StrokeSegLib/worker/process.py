@@ -93,11 +93,13 @@ class Child(ProcessTree):
                 pass
 
     def kill(self, grace_s: float = GRACE_S) -> None:
-        """Ends it and all that it started, see ``ProcessTree.kill``; the end of its stdin asks it first."""
-        self.close_input()
-        if sys.platform == "win32":  # which has no signal for that
-            self.wait(grace_s)
+        """Ends it and all that it started, see ``ProcessTree.kill``; given time, the end of its stdin asks it first."""
+        if grace_s > 0:
+            self.close_input()
+            if sys.platform == "win32":  # which has no signal for that
+                self.wait(grace_s)
         super().kill(grace_s)
+        self.close_input()
 
 
 def remove(folder: Path) -> None:

@@ -84,7 +84,8 @@ class ProcessTree:
     def kill(self, grace_s: float = GRACE_S) -> None:
         """Ends it and all that it started; returns when it is gone. Harmless when it has ended already.
 
-        It is asked to end and may clean up for ``grace_s`` seconds; not on Windows, where it is killed at once.
+        It is asked to end and may clean up for ``grace_s`` seconds; not on Windows, where it is killed at once. With no
+        time for it, it is not asked: half a clean-up would take away what another process is to go on with.
 
         PythonSlicer is a launcher with the interpreter as its child on Windows and Linux: ending only the launcher
         would leave the interpreter running.
@@ -97,7 +98,7 @@ class ProcessTree:
                 tree = ["taskkill", "/T", "/F", "/PID", str(self.process_id)]
                 subprocess.run(tree, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
         else:
-            if self.exit_code() is None:
+            if grace_s > 0 and self.exit_code() is None:
                 self._signal_group(signal.SIGTERM)
                 self.wait(grace_s)
             self._signal_group(signal.SIGKILL)  # also reaches grandchildren that outlived the launcher

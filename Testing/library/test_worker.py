@@ -17,7 +17,7 @@ import pytest
 from StrokeSegLib import __version__
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.worker.client import JobCancelledError, Worker, WorkerError
-from StrokeSegLib.worker.process import SCRATCH_MARK, make_scratch
+from StrokeSegLib.worker.process import SCRATCH_MARK, Child, make_scratch
 from StrokeSegLib.worker.serving import remove_scratch
 from StrokeSegLib.worker.telling import INTERVAL_S, CancelledError, Telling
 
@@ -393,3 +393,23 @@ def test_asking_and_polling_never_wait(worker):
     began = time.perf_counter()
     worker.cancel(call)
     assert time.perf_counter() - began < 0.5
+
+
+@signals
+def test_a_process_killed_at_once_is_not_asked_to_clean_up_first(tmp_path, monkeypatch):
+    """Others' files lie in its folder: half a clean-up would take the inputs of the job that comes next."""
+    sent, at_the_end = [], []
+    real = os.killpg
+    child = Child([sys.executable, "-c", "import time; time.sleep(600)"], tmp_path, dict(os.environ))
+
+    def noted(group, number):
+        sent.append(number)
+        at_the_end.append(child._process.stdin.closed)
+        real(group, number)
+
+    monkeypatch.setattr(os, "killpg", noted)
+    child.kill(0.0)
+    assert sent == [signal.SIGKILL]
+    assert at_the_end == [False]
+    assert child._process.stdin.closed
+    assert child.exit_code() == -signal.SIGKILL
