@@ -24,14 +24,15 @@ def test_what_was_dropped_stays_doubtful() -> None:
 
 
 def test_a_voxel_is_seen_with_its_surroundings() -> None:
-    """A lone sure voxel among sure others of the other kind is as doubtful as can be; far from anything nothing is."""
+    """A lone sure voxel among sure others of the other kind is doubted more than its p says; far from it none is."""
     p = np.zeros((9, 81, 81), np.float32)
     p[4, 40, 40] = 1.0
     volume = Volume(p, (1.0, 1.0, 5.0))
     labels = volume.with_array((p > 0.5).astype(np.uint8))
     doubt = uncertainty_map({1: volume}, labels)
     assert doubt.same_grid(volume)
-    assert doubt.array[4, 40, 40] == pytest.approx(0.5, abs=0.06)  # its log odds and theirs cancel out
+    # Its odds are kept at 9999 to 1, theirs at 1 to 9999: 9999 ** (3/4 - 1/4) is 100 to 1.
+    assert doubt.array[4, 40, 40] == pytest.approx(1 / 101, abs=0.002)
     assert doubt.array[4, 40, 43] < 0.001  # one voxel is next to nothing in a blur of 12 mm
     assert doubt.array[4, 40, 60] == 0
 
@@ -41,9 +42,9 @@ def test_beside_a_lesion_one_doubts_more_than_far_from_it() -> None:
     p[0, :, :30] = 0.98
     volume = Volume(p, (1.0, 1.0, 5.0))
     doubt = uncertainty_map({1: volume}, volume.with_array((p > 0.5).astype(np.uint8))).array[0, 30]
-    # Beside the border the surroundings are half of each: log odds 0, and half of the voxel's own ln 49 is ln 7.
-    assert doubt[30] == pytest.approx(1 / 8, abs=0.02)
-    assert doubt[29] == pytest.approx(1 / 8, abs=0.02)
+    # Beside the border the surroundings are half of each, log odds 0: of odds of 1 to 49 three quarters' power is left.
+    assert doubt[30] == pytest.approx(1 / (1 + 49**0.75), abs=0.005)
+    assert doubt[29] == pytest.approx(1 / (1 + 49**0.75), abs=0.005)
     assert doubt[55] == pytest.approx(0.02, abs=0.002)
     assert np.all(np.diff(doubt[30:]) <= 1e-6)
 
@@ -91,7 +92,7 @@ def test_as_blurred_voxel_by_voxel() -> None:
     seen = {}
     for value, p in ((1, first), (2, second)):
         own = logit(p.clip(1e-4, 1 - 1e-4))
-        seen[value] = expit((own + ndimage.gaussian_filter(own, sigma, mode="nearest")) / 2)
+        seen[value] = expit(0.75 * own + 0.25 * ndimage.gaussian_filter(own, sigma, mode="nearest"))
     inner = np.s_[:, 3:-3, 3:-3]  # maps end in nothing before an image does
     np.testing.assert_allclose(found[inner], error_probability(seen, marked)[inner], atol=0.05)
     assert found[0, 69, 49] == 0
