@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from StrokeSegLib.io.box import box_of
+
 #: A common level: between white and gray matter, HU.
 MEDIAN_HU = 31.0
 #: Brain tissue lies here, HU, even where a scanner is off by 20.
@@ -106,11 +108,10 @@ def _interpolated(
 def depths_mm(brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
     """Of each voxel of the mask its distance to the outside; brain that the image's border cuts goes on beyond it."""
     padded = np.pad(brain, 1, mode="edge")
-    box = []
-    for axis in range(3):
-        hit = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(int(hit[0]), int(hit[-1]) + 3))  # in the padded mask, with the voxels just outside
-    near = padded[tuple(box)]
+    box = box_of(brain)
+    if box is None:
+        return np.zeros(0, np.float32)
+    near = padded[tuple(slice(side.start, side.stop + 2) for side in box)]  # with the voxels just outside
     depth: NDArray[np.float32] = ndimage.distance_transform_edt(near, spacing_mm[::-1]).astype(np.float32)
     inner = np.s_[1:-1, 1:-1, 1:-1]
     return depth[inner][near[inner]]
