@@ -2,13 +2,17 @@
 
 A model folder holds ``model.json`` (schema in Resources/Models/schema.json), ``weights.safetensors``, ``graph.onnx``
 and ``README.md``. The SHA-256 of the weights stands in model.json and is checked before each use.
+
+A model folder may hold further ones: a specialist in a subfolder reads the cases that bring all of its inputs. So
+``mri`` takes any of five sequences, and DWI with ADC, which decide on acute infarcts, have a network of their own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +66,7 @@ class ModelCard:
         inference_settings: How the network goes over the image, see ``inference.settings``.
         thresholds: Label value -> threshold, for labels with one of their own.
         lesion_models: Label value -> the probability that a marked lesion is one.
+        specialists: Models in subfolders, for cases with certain inputs; see ``reading``.
     """
 
     id: str
@@ -83,6 +88,7 @@ class ModelCard:
     inference_settings: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[int, float] = field(default_factory=dict)
     lesion_models: dict[int, dict[str, float]] = field(default_factory=dict)
+    specialists: tuple[ModelCard, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -98,6 +104,30 @@ class ModelCard:
         """The threshold of one label: its own, or the common one."""
         return self.thresholds.get(label, self.threshold)
 
+    def reading(self, roles: Collection[str]) -> ModelCard:
+        """What reads a case with these inputs: the specialist that needs most of them and lacks none, or the model.
+
+        A specialist goes by the model's id, title and version; its weights and all that was calibrated are its own.
+        """
+        fitting = [one for one in self.specialists if one._needs <= set(roles)]
+        if not fitting:
+            return self
+        chosen = max(fitting, key=lambda one: len(one._needs))
+        return replace(chosen, id=self.id, title=self.title, version=self.version)
+
+    def specialist_summary(self) -> dict[str, Any]:
+        """The same of a specialist."""
+        return {"reads": sorted(self._needs, key=self.roles.index), "sha256": self.sha256}
+
+    @property
+    def _needs(self) -> set[str]:
+        return {i.role for i in self.inputs if i.required}
+
+    @property
+    def all_networks(self) -> tuple[ModelNetwork, ...]:
+        """Its networks and those of its specialists."""
+        return (*self.networks, *(network for one in self.specialists for network in one.all_networks))
+
     def summary(self) -> dict[str, Any]:
         """What ``strokeseg models --json`` prints."""
         return {
@@ -110,6 +140,7 @@ class ModelCard:
             "version": self.version,
             "licence": self.licence,
             "sha256": self.sha256,
+            **({"specialists": [one.specialist_summary() for one in self.specialists]} if self.specialists else {}),
         }
 
 
@@ -144,7 +175,7 @@ def load_card(folder: Path) -> ModelCard:
     file = folder / CARD
     try:
         d = json.loads(file.read_text(encoding="utf-8"))
-        return ModelCard(
+        card = ModelCard(
             id=d["id"],
             title=d["title"],
             version=d["version"],
@@ -167,11 +198,23 @@ def load_card(folder: Path) -> ModelCard:
             inference_settings=dict(d.get("inference_settings", {})),
             thresholds={int(value): float(t) for value, t in d.get("thresholds", {}).items()},
             lesion_models={int(value): dict(each) for value, each in d.get("lesion_models", {}).items()},
+            specialists=tuple(load_card(each.parent) for each in sorted(folder.glob(f"*/{CARD}"))),
         )
+        for one in card.specialists:
+            _check_specialist(card, one)
+        return card
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{file} is no valid model card ({type(error).__name__}: {error}); see Resources/Models/schema.json"
         ) from error
+
+
+def _check_specialist(card: ModelCard, one: ModelCard) -> None:
+    """A specialist marks what its model marks, from some of the inputs that its model takes."""
+    if (one.system, one.labels) != (card.system, card.labels) or one.specialists:
+        raise ValueError(f"{one.folder.name} in it must be of the same system and labels, with no models inside")
+    if not one._needs or not one._needs <= set(card.roles):
+        raise ValueError(f"{one.folder.name} in it must need some of the inputs {', '.join(card.roles)}")
 
 
 def _inside(folder: Path, name: str) -> Path:

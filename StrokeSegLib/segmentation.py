@@ -132,7 +132,8 @@ def segment(
         progress: Called with (stage, done, total).
         backend: ``auto``, ``openvino`` or ``torch``.
         threshold: Probability from which a voxel counts, 0..1; the model's own when None.
-        networks: The model's networks by name where the caller has loaded them; the folder's files otherwise.
+        networks: The networks by name, of what reads these inputs (``ModelCard.reading``), where the caller has
+            loaded them; the folder's files otherwise.
         engine: Keeps networks warm from call to call; without one they are loaded for this call alone.
 
     Raises:
@@ -142,6 +143,7 @@ def segment(
     card = find_model(model)
     system = SYSTEMS[card.system]
     check_roles(card, tuple(inputs))
+    card, unread = _reader(card, tuple(inputs))
     if threshold is not None and not 0 < threshold < 1:
         raise InputError(f"threshold must lie between 0 and 1, got {threshold}")
 
@@ -178,6 +180,7 @@ def segment(
         review_reasons=reasons_for_review(lesions, warnings, prediction.probability, thresholds),
         more={
             **prediction.notes,
+            **({"inputs_not_read": unread} if unread else {}),
             "precision": run.precision,
             "memory_rung": run.memory_rung,
             "thresholds": {str(value): t for value, t in thresholds.items()},
@@ -187,6 +190,12 @@ def segment(
     )
     image = next(iter(readings.values())).volume
     return SegmentationResult(labels, prediction.probability, measurements, image, card, uncertainty)
+
+
+def _reader(card: ModelCard, roles: tuple[str, ...]) -> tuple[ModelCard, list[str]]:
+    """The model, or its specialist for these inputs, and the inputs that are not read then."""
+    card = card.reading(roles)
+    return card, [role for role in roles if role not in card.roles]
 
 
 def _with_probability(lesions: Sequence[Lesion], card: ModelCard) -> list[Lesion]:

@@ -50,7 +50,8 @@ def loadResult(out: Path, case: Case, model: Any, loadedId: str | None = None) -
     nodes = {role: addVolume(volume, names[role]) for role, volume in volumes.items()}
     sources = {role: str(case.images[role]) for role in roles}
     try:
-        segmentation, _measurements = result_nodes.bringIn(out / case.case_id, model, nodes[roles[0]], names, sources)
+        reader = model.reading(roles)
+        segmentation, _measurements = result_nodes.bringIn(out / case.case_id, reader, nodes[roles[0]], names, sources)
     except BaseException:
         for node in nodes.values():
             slicer.mrmlScene.RemoveNode(node)

@@ -137,7 +137,7 @@ class CaseListRun:
             return
         checkRoles(self._model, inputs)
         out = self._folderOf(name)
-        if self._resume and (found := _resultIn(out, self._model)) is not None:
+        if self._resume and (found := _resultIn(out, self._model.reading(inputs))) is not None:
             self._note(CaseResult(name, found, out=out))
             return
         roles = [each.role for each in self._model.inputs if each.role in inputs]

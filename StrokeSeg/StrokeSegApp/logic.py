@@ -176,7 +176,8 @@ class SegmentationRun(WorkerRun):
 
     def _build(self, reference: Any) -> tuple[Any, dict[str, Any]]:
         try:
-            return result_nodes.bringIn(self._out, self.model, reference, self._names, self._sources)
+            reader = self.model.reading(self._names)
+            return result_nodes.bringIn(self._out, reader, reference, self._names, self._sources)
         except InputError:
             raise
         except (OSError, ValueError) as error:

@@ -90,7 +90,7 @@ def verify(card: ModelCard) -> None:
     Raises:
         InputError: They are not those that the card names.
     """
-    for network in card.networks:
+    for network in card.all_networks:
         check_weights(network)
 
 
@@ -106,13 +106,13 @@ def importModel(source: Path, store: Path | None = None) -> ModelCard:
         raise InputError(
             f"a model '{card.id}' is installed already: remove it first, or export this one with another id"
         )
-    names = {CARD, *(file.name for network in card.networks for file in (network.graph, network.weights))}
-    names |= {README} if (source / README).is_file() else set()
     stage = store / f"{UNFINISHED}{card.id}-{secrets.token_hex(4)}"
     try:
         stage.mkdir(parents=True)
-        for name in sorted(names):
-            shutil.copyfile(source / name, stage / name)
+        for file in sorted(_filesOf(card)):
+            copy = stage / file.relative_to(card.folder)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, copy)
         verify(load_card(stage))  # the copy, not only what it was made from
         os.replace(stage, store / card.id)
     except OSError as error:
@@ -144,6 +144,14 @@ def remove(model: Installed) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
+def _filesOf(card: ModelCard) -> set[Path]:
+    """The files that make the model: what its card names, its README, and the same of its specialists."""
+    named = {file for network in card.networks for file in (network.graph, network.weights)}
+    files = {card.folder / CARD, *named}
+    files |= {card.folder / README} if (card.folder / README).is_file() else set()
+    return files.union(*(_filesOf(one) for one in card.specialists))
+
+
 def _checked(source: Path) -> ModelCard:
     """The card of a folder that holds a whole model.
 
@@ -155,6 +163,25 @@ def _checked(source: Path) -> ModelCard:
         raise InputError(
             f"{source} holds no {CARD}, a model folder is needed: strokeseg export --format model makes one"
         )
+    _checkCard(file)
+    card = load_card(source)
+    _checkSystem(card)
+    for one in card.specialists:
+        _checkCard(one.folder / CARD)
+    for network in card.all_networks:
+        if not network.graph.is_file():
+            raise InputError(f"{source} lacks {network.graph.name}, which its card names: export the model again")
+        _checkSafetensors(network.weights)
+    verify(card)
+    return card
+
+
+def _checkCard(file: Path) -> None:
+    """A card against the schema.
+
+    Raises:
+        InputError: It does not follow it.
+    """
     schema = json.loads((models_folder() / SCHEMA).read_text(encoding="utf-8"))
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -164,14 +191,6 @@ def _checked(source: Path) -> ModelCard:
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise InputError(f"{file} is no valid model card: {wrong[0]}{more}; export the model again")
-    card = load_card(source)
-    _checkSystem(card)
-    for network in card.networks:
-        if not network.graph.is_file():
-            raise InputError(f"{source} lacks {network.graph.name}, which its card names: export the model again")
-        _checkSafetensors(network.weights)
-    verify(card)
-    return card
 
 
 def _checkSystem(card: ModelCard) -> None:
@@ -203,4 +222,4 @@ def _checkSafetensors(path: Path) -> None:
 
 
 def _sizeOf(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

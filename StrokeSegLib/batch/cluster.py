@@ -63,7 +63,7 @@ def what_is_missing(job: CaseJob) -> str:
     from StrokeSegLib.models import find_model
 
     try:
-        card = find_model(job.model)
+        card = find_model(job.model).reading(job.inputs)
     except InputError as error:
         return f"has no such model: {error}"
     if card.sha256 != job.sha256:

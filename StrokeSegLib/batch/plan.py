@@ -79,7 +79,7 @@ def plan_batch(wish: BatchWish, progress: Progress) -> Plan:
     card = find_model(wish.model)
     if wish.scheduler is None:  # a cluster's workers have devices of their own
         choose(wish.backend, wish.device)
-    for network in card.networks:
+    for network in card.all_networks:
         check_weights(network)
     out = Path(os.path.abspath(wish.out))
     check_target(out / wish.cases[0].case_id, force=True)  # the folder above can be written to
@@ -124,7 +124,7 @@ def _row(case: Case, card: ModelCard, out: Path, wish: BatchWish) -> Row:
     measured = read_measurements(folder) if wish.resume else None
     if measured is None:
         return waiting
-    if measured.get("sha256") != card.sha256:
+    if measured.get("sha256") != card.reading(case.images).sha256:
         raise InputError(
             f"{folder} holds results of {measured.get('model', 'another model')} with other weights than {card.id} has "
             f"now, --resume needs the same: choose another folder, or do all cases anew with --force"
@@ -141,7 +141,7 @@ def _job(case: Case, card: ModelCard, out: Path, wish: BatchWish) -> CaseJob:
         inputs,
         str(folder),
         os.path.abspath(wish.model) if of_user else card.id,
-        card.sha256,
+        card.reading(case.images).sha256,
         wish.device,
         wish.backend,
         replaces=wish.resume or wish.force,

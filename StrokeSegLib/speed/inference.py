@@ -46,7 +46,8 @@ def benchmark_model(
 ) -> Measured:
     """Measures a model that is there: its id, or its folder."""
     card = find_model(model)
-    return Measured(card.id, {"weights": "of the model", **_measured(card, progress, scan_size, limit_s)})
+    reader = card.reading(card.roles)
+    return Measured(card.id, {"weights": "of the model", **_measured(reader, progress, scan_size, limit_s)})
 
 
 def benchmark_system(

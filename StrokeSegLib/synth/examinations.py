@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,16 +29,32 @@ EXAMINATIONS: dict[tuple[str, ...], float] = {
     ("flair", "t2"): 0.02,
     ("flair", "t1", "t2"): 0.02,
 }
+#: The same without the pair of DWI and ADC, for a network beside one that reads the pair.
+WITHOUT_PAIR: dict[tuple[str, ...], float] = {
+    ("dwi",): 0.14,
+    ("adc",): 0.05,
+    ("dwi", "flair"): 0.12,
+    ("dwi", "flair", "t1", "t2"): 0.05,
+    ("flair",): 0.17,
+    ("t2",): 0.14,
+    ("t1",): 0.11,
+    ("flair", "t1"): 0.06,
+    ("t1", "t2"): 0.05,
+    ("flair", "t2"): 0.04,
+    ("flair", "t1", "t2"): 0.07,
+}
 #: Chances of the stages (``STAGES``) where neither DWI nor ADC is there.
 WITHOUT_DIFFUSION = (0.1, 0.25, 0.2, 0.45)
 DIFFUSION_PAIR = ("dwi", "adc")
 
 
-def draw_taken(rng: np.random.Generator, sequences: Sequence[str]) -> tuple[str, ...]:
+def draw_taken(
+    rng: np.random.Generator, sequences: Sequence[str], examinations: Mapping[tuple[str, ...], float] = EXAMINATIONS
+) -> tuple[str, ...]:
     """Some of the sequences, at least one of them where there is one: an examination, or what of it is known."""
     if not sequences:
         return ()
-    names, chances = list(EXAMINATIONS), np.array(list(EXAMINATIONS.values()))
+    names, chances = list(examinations), np.array(list(examinations.values()))
     known = [any(role in sequences for role in roles) for roles in names]
     chances = np.where(known, chances, 0)
     if not chances.any():

@@ -16,8 +16,6 @@ from StrokeSegLib.synth.procedural import procedural_head
 
 #: What can be generated.
 MODALITIES = ("ct", "mri", "ctp")
-#: Part of the diffusion cases whose lesion contrast is drawn by itself (``diffusion.py``) rather than from a stage.
-DIFFUSION_MODEL_CHANCE = 0.6
 #: Part of the cases on procedural heads where there are label maps.
 PROCEDURAL_CHANCE = 0.2
 
@@ -99,14 +97,14 @@ def _make_mri(
 def _make_diffusion(
     rng: np.random.Generator, head: Head, library: LesionLibrary | None, healthy: bool | None
 ) -> SyntheticCase:
-    """DWI and ADC alone, of two generators: what can be seen on neither is not true."""
-    if rng.random() < DIFFUSION_MODEL_CHANCE:
-        from StrokeSegLib.synth.diffusion import make_case
+    """DWI and ADC alone: an acute infarct's contrast is drawn by itself, not from a stage.
 
-        return make_case(rng, head, library, healthy=healthy)
-    from StrokeSegLib.synth.examinations import only_with
+    The stages' subacute infarcts, bright with a normal ADC, look like what EPI does at air: a network that learned both
+    marked bands at the skull's base.
+    """
+    from StrokeSegLib.synth.diffusion import make_case
 
-    return replace(only_with(_make_mri(rng, head, library, healthy), ("dwi", "adc")), visible_on=None)
+    return make_case(rng, head, library, healthy=healthy)
 
 
 def _make_ctp(

@@ -1,9 +1,10 @@
 """System ``mri``: infarcts on MRI with a ResNet50-UNet, slice by slice (S3).
 
-The published network reads one slice of one sequence, replicated to three channels (mode ``single``). The bundled one
-(mode ``diffusion``) reads each slice with its two neighbors of DWI and ADC, because an acute infarct is defined by the
-pair: bright on DWI and dark on ADC; and because EPI artifacts give themselves away in the neighboring slices. Mode
-``any`` takes whatever a case has of its sequences. Modes ``2.5d`` and ``stack`` are variants of the published one.
+The published network reads one slice of one sequence, replicated to three channels (mode ``single``). Of the bundled
+ones, one (mode ``diffusion``) reads each slice with its two neighbors of DWI and ADC, because an acute infarct is
+defined by the pair: bright on DWI and dark on ADC; and because EPI artifacts give themselves away in the neighboring
+slices. The other (mode ``rest``) takes whatever else a case has of its sequences. Mode ``any`` is one network for both;
+modes ``2.5d`` and ``stack`` are variants of the published one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ THICK_SLICE_MM = 7.0
 #: The sequences that a model may take, in the order of its channels.
 SEQUENCES = ("dwi", "adc", "flair", "t1", "t2")
 
-Mode = Literal["diffusion", "any", "single", "2.5d", "stack"]
+Mode = Literal["diffusion", "any", "rest", "single", "2.5d", "stack"]
+#: Modes that take any of their sequences.
+SOME_OF_ALL = ("any", "rest")
 Arrays = dict[str, NDArray[np.float32]]
 
 
@@ -55,6 +58,7 @@ def prepare(
     diffusion   DWI over its median and ADC in um2/ms, both clipped: 2
     any         each of ``sequences`` (DWI and ADC as above, the others scaled by the brain), 0 where it is missing;
                 then for each of them one plane of 1 (there) or 0 (missing): 2 a sequence
+    rest        as any, but trained on examinations without the pair of DWI and ADC, which a specialist reads
     single      ``sequence``, percentiles 0.5-99.5 of the brain to 0-1, ImageNet's mean and SD: 3
     2.5d        the same once, with the mean of ImageNet's means and SDs; its neighbors are the other planes: 1
     stack       as 2.5d, each of ``sequences``, all needed
@@ -64,7 +68,7 @@ def prepare(
         inputs: Sequences on one grid, any orientation, NaN-free. ADC in any power-of-ten unit.
         grid: The working grid; found from the first sequence when None.
         mode: See the table.
-        sequences: What modes ``any`` and ``stack`` take, in the order of the channels.
+        sequences: What modes ``any``, ``rest`` and ``stack`` take, in the order of the channels.
         sequence: What modes ``single`` and ``2.5d`` take.
         in_plane_mm: Pixel of the working grid; None keeps the image's.
         min_slice_mm: Slices nearer than this are averaged; 0 keeps all.
@@ -122,7 +126,7 @@ def inputs_for(
     mode: Mode = "diffusion", sequences: Sequence[str] = SEQUENCES, sequence: str = "flair", **_: object
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Required and optional inputs of a model that is prepared with these settings."""
-    if mode == "any":
+    if mode in SOME_OF_ALL:
         return (), tuple(sequences)
     if mode == "stack":
         return tuple(sequences), ()
@@ -153,7 +157,7 @@ def _adc_to_um2_per_ms(images: Arrays) -> dict[str, str]:
 
 
 def _channels(images: Arrays, brain: NDArray[np.bool_], mode: str, sequences: Sequence[str]) -> NDArray[np.float32]:
-    if mode == "any":
+    if mode in SOME_OF_ALL:
         result = np.zeros((2 * len(sequences), *brain.shape), np.float32)
         for n, role in enumerate(sequences):
             if role in images:
@@ -180,7 +184,7 @@ def _any_channel(role: str, images: Arrays, brain: NDArray[np.bool_]) -> NDArray
 
 MRI = System(
     name="mri",
-    title="Acute infarct (DWI + ADC)",
+    title="Stroke lesion (MRI)",
     required=(),
     optional=SEQUENCES,
     minimum_inputs=1,

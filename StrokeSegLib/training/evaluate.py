@@ -18,7 +18,7 @@ from StrokeSegLib import __version__
 from StrokeSegLib.callbacks import Progress
 from StrokeSegLib.case_table import Case
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.inference.backends import Backend, choose, load_backends
+from StrokeSegLib.inference.engine import Engine
 from StrokeSegLib.io import read_image
 from StrokeSegLib.models import ModelCard, ModelLabel, find_model
 from StrokeSegLib.report.evaluation_page import RESEARCH_USE, evaluation_page
@@ -90,13 +90,14 @@ def evaluate(
         raise InputError(
             f"none of the {len(cases)} cases has a truth, which an evaluation needs: fill the column 'lesion'"
         )
-    networks = load_backends(card, choose("auto", device))
+    engine = Engine(keep=1 + len(card.specialists))
+    engine.ready(card, "auto", device)  # what is wrong with the weights is told before the first case
     with staged_results(out, force=force) as folder:
         worst = _WorstCases(folder, card)
         done = []
         for number, case in enumerate(cases):
             told = _within(report, number, len(cases))
-            done.append(_evaluated(case, card, networks, worst.offer, told, threshold))
+            done.append(_evaluated(case, card, engine, device, worst.offer, told, threshold))
         report("evaluate", _PARTS * len(cases), _PARTS * len(cases))
         failed = [case for case in done if case.error is not None]
         if len(failed) == len(cases):
@@ -134,7 +135,8 @@ def _within(report: Progress, number: int, count: int) -> Progress:
 def _evaluated(
     case: Case,
     card: ModelCard,
-    networks: Mapping[str, Backend],
+    engine: Engine,
+    device: str,
     offer: Callable[[str, SegmentationResult, Volume, Sequence[LabelScore]], None],
     progress: Progress,
     threshold: float | None,
@@ -147,7 +149,7 @@ def _evaluated(
         truth = read_image(case.lesion).volume
         inputs = _truth_grid_first({role: case.images[role] for role in card.roles if role in case.images}, truth)
         begun = time.perf_counter()
-        result = segment(inputs, str(card.folder), progress=progress, threshold=threshold, networks=networks)
+        result = segment(inputs, str(card.folder), device, progress, threshold=threshold, engine=engine)
         seconds = time.perf_counter() - begun
         check_truth(truth, result.labels)
         scores = tuple(

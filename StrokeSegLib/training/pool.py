@@ -18,7 +18,7 @@ import numpy as np
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.synth.compute import computing_on
 from StrokeSegLib.synth.diffusion import SyntheticCase
-from StrokeSegLib.synth.examinations import draw_taken, make_examination
+from StrokeSegLib.synth.examinations import EXAMINATIONS, WITHOUT_PAIR, draw_taken, make_examination
 from StrokeSegLib.synth.sources import Sources as Heads
 from StrokeSegLib.synth.sources import find_maker, load_sources
 from StrokeSegLib.systems import SYSTEMS
@@ -192,7 +192,8 @@ def generated_case(
     if modality != "mri":
         return find_maker(modality)(rng, head, library, None)
     required, optional = SYSTEMS[system].inputs_for(settings)
-    return make_examination(rng, head, library, (*required, *draw_taken(rng, optional)))
+    examinations = WITHOUT_PAIR if settings.get("mode") == "rest" else EXAMINATIONS
+    return make_examination(rng, head, library, (*required, *draw_taken(rng, optional, examinations)))
 
 
 @contextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from StrokeSegLib.synth.examinations import EXAMINATIONS, draw_taken, make_examination, only_with
+from StrokeSegLib.synth.examinations import EXAMINATIONS, WITHOUT_PAIR, draw_taken, make_examination, only_with
 from StrokeSegLib.synth.mri import make_mri_case
 from StrokeSegLib.synth.mri_sequences import STAGES
 from StrokeSegLib.synth.procedural import procedural_head
+from StrokeSegLib.synth.sources import Sources
 from StrokeSegLib.systems.mri import SEQUENCES
+from StrokeSegLib.training.pool import generated_case
 from StrokeSegLib.training.recipes.mri import misscaled_any
 
 SPACING_MM = (4.0, 4.0, 8.0)
@@ -17,6 +19,15 @@ SPACING_MM = (4.0, 4.0, 8.0)
 
 def test_chances_of_examinations_sum_to_one() -> None:
     assert sum(EXAMINATIONS.values()) == pytest.approx(1)
+    assert sum(WITHOUT_PAIR.values()) == pytest.approx(1)
+
+
+def test_beside_a_network_for_the_pair_no_examination_has_both() -> None:
+    assert not [roles for roles in WITHOUT_PAIR if {"dwi", "adc"} <= set(roles)]
+    rng = np.random.default_rng(0)
+    assert {draw_taken(rng, SEQUENCES, WITHOUT_PAIR) for _ in range(2000)} == set(WITHOUT_PAIR)
+    case = generated_case(Sources(), "mri", rng, {"mode": "rest", "sequences": ["adc", "t2"]})
+    assert set(case.images) in ({"adc"}, {"t2"})
 
 
 def test_every_examination_is_drawn_in_the_cards_order_and_never_an_empty_one() -> None:

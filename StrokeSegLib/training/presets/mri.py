@@ -8,7 +8,7 @@ from typing import Literal
 from StrokeSegLib.training.presets.base import Modern, Precision, Preset
 
 Sequence = Literal["dwi", "flair", "t1", "t2"]
-Inputs = Literal["diffusion", "any"]
+Inputs = Literal["diffusion", "any", "rest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,8 @@ class BundledMri(Modern):
     """Trains ``Resources/Models/mri``: slices with their neighbors, a quarter of the width.
 
     Attributes:
-        mode: DWI and ADC (diffusion), or whatever a case has of DWI, ADC, FLAIR, T1 and T2 (any).
+        mode: DWI and ADC (diffusion), or whatever a case has of DWI, ADC, FLAIR, T1 and T2 (any), or the latter of
+            examinations without the pair (rest): the model's own network, where the pair has a specialist.
         crop: Side of a square crop, pixels of the working grid.
     """
 
