@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.preprocess.brain import PARENCHYMA_ADC_UM2_PER_MS, brain_mask, foreground
+from StrokeSegLib.preprocess.brain import PARENCHYMA_ADC_UM2_PER_MS, foreground
 
 #: Median ADC of a whole brain, CSF's partial volume included, um2/ms: where powers of ten are compared with.
 TYPICAL_BRAIN_ADC_UM2_PER_MS = 0.9
@@ -80,15 +80,19 @@ def find_adc_unit(adc: NDArray[np.float32], dwi: NDArray[np.float32]) -> AdcUnit
     return AdcUnit(power)
 
 
-def dwi_scale(dwi: NDArray[np.float32], adc_um2_per_ms: NDArray[np.float32]) -> float:
+def dwi_scale(dwi: NDArray[np.float32], adc_um2_per_ms: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
     """Median DWI signal of parenchyma: dividing by it makes scanners alike.
+
+    Args:
+        dwi, adc_um2_per_ms: The pair.
+        brain: Of ``brain_mask``.
 
     Raises:
         InputError: Nothing in the pair looks like brain.
     """
     low, high = PARENCHYMA_ADC_UM2_PER_MS
     # Muscle and scalp are darker than brain in DWI, so the median of the inner mask is brain's.
-    inside = brain_mask(dwi, adc_um2_per_ms) & (adc_um2_per_ms > low) & (adc_um2_per_ms < high) & (dwi > 0)
+    inside = brain & (adc_um2_per_ms > low) & (adc_um2_per_ms < high) & (dwi > 0)
     if not inside.any():
         raise InputError(
             "dwi and adc show no brain (bright DWI with an ADC of 0.2-1.6 10⁻³ mm²/s); check the roles of the inputs"

@@ -88,8 +88,8 @@ def prepare(
     notes = _adc_to_um2_per_ms(images)
     if mode == "diffusion":
         dwi, adc = images["dwi"], images["adc"]
-        channels = network_channels(dwi, adc, dwi_scale(dwi, adc))
         brain = brain_mask(dwi, adc)
+        channels = network_channels(dwi, adc, dwi_scale(dwi, adc, brain))
     else:
         brain = find_brain(images, grid.spacing_mm)
         channels = _channels(images, brain, mode, sequences)

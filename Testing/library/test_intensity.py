@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.preprocess.brain import brain_mask
@@ -55,13 +56,13 @@ def test_negative_adc_in_the_air_does_not_disturb_the_unit() -> None:
 
 def test_the_dwi_scale_is_the_median_of_parenchyma() -> None:
     dwi, adc = phantom()
-    assert dwi_scale(dwi, adc) == pytest.approx(200)
+    assert dwi_scale(dwi, adc, brain_mask(dwi, adc)) == pytest.approx(200)
 
 
 def test_the_dwi_scale_ignores_the_scanner_gain() -> None:
     dwi, adc = phantom()
-    a = network_channels(dwi, adc, dwi_scale(dwi, adc))
-    b = network_channels(dwi * 17, adc, dwi_scale(dwi * 17, adc))
+    a = network_channels(dwi, adc, dwi_scale(dwi, adc, brain_mask(dwi, adc)))
+    b = network_channels(dwi * 17, adc, dwi_scale(dwi * 17, adc, brain_mask(dwi * 17, adc)))
     assert np.allclose(a, b, atol=1e-5)
 
 
@@ -85,7 +86,23 @@ def test_face_and_neck_in_the_scan_disturb_neither_mask_nor_scale() -> None:
     mask = brain_mask(whole_dwi, whole_adc)
     assert not mask[:18].any()
     assert mask[20].sum() > 2000
-    assert dwi_scale(whole_dwi, whole_adc) == pytest.approx(200)
+    assert dwi_scale(whole_dwi, whole_adc, mask) == pytest.approx(200)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_brain_mask_is_an_opening_a_closing_and_filled_holes_slice_by_slice(seed: int) -> None:
+    """Against scipy's own, on blobs that touch the image's edges and enclose holes."""
+    noise = np.random.default_rng(seed).normal(size=(5, 60, 50))
+    inside = ndimage.gaussian_filter(noise, (0.5, 2, 2)) > 0.02
+    dwi, adc = np.where(inside, 200, 0).astype(np.float32), np.full(inside.shape, 0.8, np.float32)
+    pieces, _ = ndimage.label(ndimage.binary_opening(inside, np.ones((1, 3, 3))))
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    kept = (sizes > 0.02 * sizes.max())[pieces]
+    closed = ndimage.binary_closing(np.pad(kept, ((0, 0), (8, 8), (8, 8))), np.ones((1, 5, 5)), iterations=2)
+    expected = np.stack([ndimage.binary_fill_holes(plane) for plane in closed[:, 8:-8, 8:-8]])
+    assert kept.sum() < expected.sum() < inside.size
+    assert np.array_equal(brain_mask(dwi, adc), expected | kept)
 
 
 def test_brain_mask_of_nothing_is_empty() -> None:
