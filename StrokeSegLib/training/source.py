@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.box import Box, box_of
 
 if TYPE_CHECKING:
     from StrokeSegLib.training.dataset import TrainingCase
@@ -37,7 +38,7 @@ class CaseIndex:
     lesion: NDArray[np.int32]
     brain: NDArray[np.int32]
     stroke_slices: tuple[NDArray[np.bool_], ...]
-    box: tuple[slice, slice, slice]
+    box: Box
     lesion_voxels: int
 
 
@@ -129,7 +130,7 @@ def index_of(case: TrainingCase) -> CaseIndex:
     """Finds a case's lesion, brain and slices with stroke."""
     lesion = case.target.max(axis=0) > 127
     flat, brain = np.flatnonzero(lesion), np.flatnonzero(case.brain)
-    box = _box(case.brain)
+    box = box_of(case.brain) or _all_of(case.brain)
     return CaseIndex(
         lesion=_points(flat, lesion.shape, LESION_POINTS),
         brain=_points(brain, lesion.shape, BRAIN_POINTS),
@@ -139,12 +140,8 @@ def index_of(case: TrainingCase) -> CaseIndex:
     )
 
 
-def _box(brain: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    if not brain.any():
-        return (slice(0, brain.shape[0]), slice(0, brain.shape[1]), slice(0, brain.shape[2]))
-    spans = [np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    k, j, i = (slice(int(s[0]), int(s[-1]) + 1) for s in spans)
-    return (k, j, i)
+def _all_of(brain: NDArray[np.bool_]) -> Box:
+    return (slice(0, brain.shape[0]), slice(0, brain.shape[1]), slice(0, brain.shape[2]))
 
 
 def _points(flat: NDArray[Any], shape: tuple[int, ...], most: int) -> NDArray[np.int32]:
