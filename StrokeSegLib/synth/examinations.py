@@ -45,6 +45,8 @@ WITHOUT_PAIR: dict[tuple[str, ...], float] = {
 }
 #: Chances of the stages (``STAGES``) where neither DWI nor ADC is there.
 WITHOUT_DIFFUSION = (0.1, 0.25, 0.2, 0.45)
+#: Pixels of such an examination, mm; finer ones than these are reduced to the network's anyway.
+STRUCTURAL_IN_PLANE_MM = (0.9, 1.3)
 DIFFUSION_PAIR = ("dwi", "adc")
 
 
@@ -84,7 +86,9 @@ def make_examination(
     ranges = MRI_RANGES
     if not set(roles) & set(DIFFUSION_PAIR):  # truth lies on the diffusion images' grid: nothing may be off it
         # And old infarcts are what they are sent for: acute ones are looked at with diffusion.
-        ranges = replace(ranges, distortion_mm=(0.0, 0.0), stage_chances=WITHOUT_DIFFUSION)
+        # FLAIR, T1 and T2 are finer than diffusion images, and resampled to 2 mm less often.
+        finer = replace(ranges.diffusion, in_plane_mm=STRUCTURAL_IN_PLANE_MM, isotropic_2mm_chance=0.15)
+        ranges = replace(ranges, diffusion=finer, distortion_mm=(0.0, 0.0), stage_chances=WITHOUT_DIFFUSION)
     return only_with(make_mri_case(rng, head, library, ranges=ranges, healthy=healthy), roles)
 
 
