@@ -147,7 +147,12 @@ class ModelCard:
 def list_models(folder: Path | None = None) -> list[ModelCard]:
     """The models in a folder of model folders, by id; the bundled ones when no folder is given."""
     folder = models_folder() if folder is None else folder
-    return [load_card(file.parent) for file in sorted(folder.glob(f"*/{CARD}"))]
+    return [load_card(each) for each in _models_in(folder)]
+
+
+def _models_in(folder: Path) -> list[Path]:
+    """The model folders in a folder; hidden ones are on their way in or out."""
+    return sorted(file.parent for file in folder.glob(f"*/{CARD}") if not file.parent.name.startswith("."))
 
 
 def find_model(model_id: str) -> ModelCard:
@@ -198,7 +203,7 @@ def load_card(folder: Path) -> ModelCard:
             inference_settings=dict(d.get("inference_settings", {})),
             thresholds={int(value): float(t) for value, t in d.get("thresholds", {}).items()},
             lesion_models={int(value): dict(each) for value, each in d.get("lesion_models", {}).items()},
-            specialists=tuple(load_card(each.parent) for each in sorted(folder.glob(f"*/{CARD}"))),
+            specialists=tuple(load_card(each) for each in _models_in(folder)),
         )
         for one in card.specialists:
             _check_specialist(card, one)

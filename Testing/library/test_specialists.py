@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,11 @@ def test_who_reads_a_case(model: Path) -> None:
         assert (reader.sha256, reader.threshold, reader.folder) == (pair.sha256, 0.4, model / "diffusion")
     assert card.summary()["specialists"] == [{"reads": ["dwi", "adc"], "sha256": pair.sha256}]
     assert [network.sha256 for network in card.all_networks] == [card.sha256, pair.sha256]
+
+
+def test_a_specialist_that_is_being_written_is_none_yet(model: Path) -> None:
+    shutil.copytree(model / "diffusion", model / ".diffusion.staging-here-1-2")
+    assert len(load_card(model).specialists) == 1
 
 
 def test_the_specialists_network_threshold_and_lesion_models_are_used(model: Path) -> None:
