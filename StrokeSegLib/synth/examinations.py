@@ -11,7 +11,7 @@ from StrokeSegLib.synth.anatomy import Head
 from StrokeSegLib.synth.diffusion import SyntheticCase
 from StrokeSegLib.synth.lesions import LesionLibrary
 from StrokeSegLib.synth.mri import make_mri_case
-from StrokeSegLib.synth.mri_sequences import MRI_RANGES, STAGES
+from StrokeSegLib.synth.mri_sequences import MRI_RANGES, STAGES, MriRanges
 from StrokeSegLib.synth.sources import find_maker
 
 #: What is sent for reading, and how often. The diffusion pair decides on acute stroke, so half the cases are that.
@@ -71,6 +71,7 @@ def make_examination(
     library: LesionLibrary | None,
     roles: Sequence[str],
     healthy: bool | None = None,
+    ranges: MriRanges = MRI_RANGES,
 ) -> SyntheticCase:
     """One case with these sequences alone; truth is what can be seen on at least one of them.
 
@@ -80,10 +81,10 @@ def make_examination(
     Args:
         roles: Of ``dwi``, ``adc``, ``flair``, ``t1`` and ``t2``.
         healthy: No stroke when True, one for sure when False; drawn when None.
+        ranges: Of examinations other than the pair.
     """
     if set(roles) == set(DIFFUSION_PAIR):
         return find_maker("dwi")(rng, head, library, healthy)
-    ranges = MRI_RANGES
     if not set(roles) & set(DIFFUSION_PAIR):  # truth lies on the diffusion images' grid: nothing may be off it
         # And old infarcts are what they are sent for: acute ones are looked at with diffusion.
         # FLAIR, T1 and T2 are finer than diffusion images, and resampled to 2 mm less often.

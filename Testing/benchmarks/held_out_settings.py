@@ -7,13 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from StrokeSegLib.models import ModelCard
 from StrokeSegLib.synth.ct import make_ct_case
 from StrokeSegLib.synth.ct_ranges import ACUTE, CT_RANGES, HYPERACUTE, CtRanges
 from StrokeSegLib.synth.ctp import make_ctp_case
 from StrokeSegLib.synth.ctp_ranges import CTP_RANGES, CTPRanges
 from StrokeSegLib.synth.diffusion import SyntheticCase, make_case
+from StrokeSegLib.synth.examinations import WITHOUT_PAIR, draw_taken, make_examination
 from StrokeSegLib.synth.mri_ranges import DIFFUSION, DiffusionRanges
+from StrokeSegLib.synth.mri_sequences import MRI_RANGES, MriRanges
 from StrokeSegLib.synth.sources import Sources
+from StrokeSegLib.systems.mri import SEQUENCES
 from StrokeSegLib.volume import Volume
 
 #: Far from the seeds of training and calibration.
@@ -68,8 +72,41 @@ CTP: dict[str, tuple[CTPRanges, tuple[float, float, float] | None]] = {
 }
 
 
-def settings_of(system: str) -> dict[str, Make]:
-    """By name, how a case of each setting is made for a system."""
+MRI: dict[str, MriRanges] = {
+    "training's own ranges": MRI_RANGES,
+    "noise 0.08-0.12 of white matter (training: to 0.06)": replace(MRI_RANGES, noise=(0.08, 0.12)),
+    "8 mm slices (training: to 6.5)": replace(MRI_RANGES, diffusion=replace(DIFFUSION, slice_mm=(8.0, 8.0))),
+    "skull stripped": replace(MRI_RANGES, diffusion=replace(DIFFUSION, skull_stripped_chance=1.0)),
+    "shading 0.25-0.35 (training: to 0.20)": replace(MRI_RANGES, bias=(0.25, 0.35)),
+}
+
+
+def settings_of(card: ModelCard) -> dict[str, Make]:
+    """By name, how a case of each setting is made for what a model reads."""
+    if card.prepare_settings.get("mode") == "rest":
+        return _examinations()
+    return _of_system(card.system)
+
+
+def _examinations() -> dict[str, Make]:
+    """MRI without the pair of DWI and ADC: by what was scanned, and by settings that training never saw."""
+
+    def make(roles: tuple[str, ...], ranges: MriRanges, *, maps: bool = True) -> Make:
+        def one(rng: np.random.Generator, sources: Sources) -> SyntheticCase:
+            head, library, _ = (sources if maps else Sources()).draw(rng)
+            taken = roles or draw_taken(rng, SEQUENCES, WITHOUT_PAIR)
+            return make_examination(rng, head, library, taken, ranges=ranges)
+
+        return one
+
+    result = {name: make((), ranges) for name, ranges in MRI.items()}
+    result["procedural heads only"] = make((), MRI_RANGES, maps=False)
+    result["the middle third of the slices"] = _then(make((), MRI_RANGES), middle_third)
+    result["one slice, the one with the most lesion"] = _then(make((), MRI_RANGES), fullest_slice)
+    return result | {f"{' + '.join(roles)} alone": make(roles, MRI_RANGES) for roles in WITHOUT_PAIR}
+
+
+def _of_system(system: str) -> dict[str, Make]:
     table: Mapping[str, tuple[object, tuple[float, float, float] | None]]
     table, maker = {
         "mri": (DWI, make_case),

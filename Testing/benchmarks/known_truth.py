@@ -73,7 +73,7 @@ def main() -> None:
     sources = load_sources(words.anatomy, words.lesions)
     scores: list[Score] = []
     pieces: list[Piece] = []
-    settings = settings_of(card.system)
+    settings = settings_of(card)
     with shown_progress() as progress:
         for number, (name, make) in enumerate(settings.items()):
             for done, case in enumerate(cases(make, sources, words.count)):

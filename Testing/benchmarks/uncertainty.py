@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=12)
     words = parser.parse_args()
     card = find_model(words.model)
-    make = settings_of(card.system)["training's own ranges"]
+    make = settings_of(card)["training's own ranges"]
     pooled: dict[str, list[NDArray[np.float32]]] = {}
     wrong_all: list[NDArray[np.bool_]] = []
     means: dict[str, list[float]] = {}
