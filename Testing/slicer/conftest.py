@@ -31,6 +31,7 @@ else:
     except ImportError as error:
         raise pytest.UsageError(f"Testing/slicer: {error}; {WHAT_IS_MISSING}") from error
     application.start()
+    from review_clicks import start, study  # noqa: F401 - fixtures of the review section's tests
 
 
 def pytest_report_header():
