@@ -169,10 +169,10 @@ def test_mri_as_published(tmp_path: Path) -> None:
     assert run({"flair": images["flair"]}, model).labels.same_grid(images["flair"])
 
 
-def test_settings_of_the_bundled_card_stay_empty() -> None:
-    card = find_model("mri")
-    assert card.prepare_settings == {}
-    assert card.inference_settings == {}
+def test_the_pair_of_dwi_and_adc_is_read_by_a_network_for_it() -> None:
+    card = find_model("mri").reading(("dwi", "adc"))
+    assert card.prepare_settings == {"mode": "diffusion"}
+    assert card.roles == ("dwi", "adc")
     assert card.threshold_of(1) == card.threshold
 
 
