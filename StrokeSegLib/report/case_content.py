@@ -67,7 +67,12 @@ def build_content(
         "model": {key: found.get(key) for key in ("model", "version", "system", "sha256")},
         "strokeseg": found.get("software", {}).get("strokeseg", "of unknown version"),
         "inputs": [
-            {"role": role, "shape": one["shape"], "spacing_mm": one["spacing_mm"]}
+            {
+                "role": role,
+                "shape": one["shape"],
+                "spacing_mm": one["spacing_mm"],
+                "read": role not in found.get("inputs_not_read", []),
+            }
             for role, one in found["inputs"].items()
         ],
         "labels": [

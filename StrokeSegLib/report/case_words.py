@@ -100,7 +100,7 @@ def origin(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     model = content["model"]
     inputs = "; ".join(
         f"{one['role'].upper()} {' × '.join(map(str, one['shape']))} voxels of "
-        f"{' × '.join(f'{s:.3g}' for s in one['spacing_mm'])} mm"
+        f"{' × '.join(f'{s:.3g}' for s in one['spacing_mm'])} mm{'' if one['read'] else ', not read by the model'}"
         for one in content["inputs"]
     )
     way = f"{content['algorithm_type'].capitalize()}; mask {content['mask']}"

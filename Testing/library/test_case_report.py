@@ -64,6 +64,18 @@ def test_page_pdf_and_json_say_the_same(tmp_path: Path) -> None:
     assert {p.name for p in folder.iterdir()} == {"report.html", "report.json", "report.pdf"}
 
 
+def test_an_image_that_the_model_did_not_read_is_named(tmp_path: Path) -> None:
+    result = small_result(tmp_path)
+    file = result / "measurements.json"
+    found = json.loads(file.read_text(encoding="utf-8"))
+    (role,) = found["inputs"]
+    assert "not read" not in (report(result) / "report.html").read_text(encoding="utf-8")
+    file.write_text(json.dumps(found | {"inputs_not_read": [role]}), encoding="utf-8")
+    page = (report(result, "--force") / "report.html").read_text(encoding="utf-8")
+    assert "not read by the model" in page
+    assert content_of(result / "report")["inputs"][0]["read"] is False  # type: ignore[index]
+
+
 def test_the_page_stands_alone(tmp_path: Path) -> None:
     page = (report(small_result(tmp_path)) / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 1

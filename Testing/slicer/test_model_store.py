@@ -29,7 +29,7 @@ def store(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """A good model folder, a copy of the bundled one under another id."""
-    return copyOf("mri", tmp_path / "from elsewhere", "our-mri")
+    return copyOf("noncontrast-ct", tmp_path / "from elsewhere", "our-ct")
 
 
 def copyOf(bundled, target, newId):
@@ -59,26 +59,43 @@ def test_without_a_store_the_bundled_models_are_there_and_can_not_be_removed(sto
 def test_an_imported_model_is_listed_with_its_own_files_and_can_be_found_and_removed(store, folder):
     (folder / "notes.txt").write_text("not of the model")
     card = model_store.importModel(folder, store)
-    assert card.folder == store / "our-mri"
-    assert everythingIn(store) == sorted(["our-mri", "model.json", "graph.onnx", "weights.safetensors", "README.md"])
-    assert [each.id for each in model_store.cards(store)] == [*BUNDLED, "our-mri"]
+    assert card.folder == store / "our-ct"
+    assert everythingIn(store) == sorted(["our-ct", "model.json", "graph.onnx", "weights.safetensors", "README.md"])
+    assert [each.id for each in model_store.cards(store)] == [*BUNDLED, "our-ct"]
     model_store.verify(card)
-    assert model_store.findModel("our-mri", store).title == "Our own"
+    assert model_store.findModel("our-ct", store).title == "Our own"
     assert find_model(model_store.modelWord(card)).title == "Our own"  # what the worker will find
     assert model_store.modelWord(find_model("mri")) == "mri"
     model_store.remove(model_store.installed(store)[len(BUNDLED)])
     assert everythingIn(store) == []
 
 
+def test_a_specialist_inside_comes_along_and_is_checked_like_the_model(store, folder):
+    specialist = copyOf("noncontrast-ct", folder / "thin", "our-ct")
+    (specialist / "notes.txt").write_text("not of the model")
+    card = model_store.importModel(folder, store)
+    assert [each.folder for each in card.specialists] == [store / "our-ct" / "thin"]
+    own = ["model.json", "graph.onnx", "weights.safetensors", "README.md"]
+    assert everythingIn(store) == sorted(["our-ct", *own, "thin", *own])
+    model_store.remove(model_store.installed(store)[len(BUNDLED)])
+    otherBytes(specialist)
+    with pytest.raises(InputError, match="SHA-256"):
+        model_store.importModel(folder, store)
+    edit(specialist, threshold=2)
+    with pytest.raises(InputError, match="threshold is 2"):
+        model_store.importModel(folder, store)
+    assert everythingIn(store) == []
+
+
 def test_an_unknown_model_is_refused_with_the_known_ones(store, folder):
     model_store.importModel(folder, store)
-    with pytest.raises(InputError, match=f"unknown model 'x'; known: {', '.join(BUNDLED)}, our-mri"):
+    with pytest.raises(InputError, match=f"unknown model 'x'; known: {', '.join(BUNDLED)}, our-ct"):
         model_store.findModel("x", store)
 
 
 def test_a_damaged_model_of_the_user_is_listed_with_what_is_wrong_and_the_others_stay_usable(store, folder):
     model_store.importModel(folder, store)
-    (store / "our-mri" / "model.json").write_text("{")
+    (store / "our-ct" / "model.json").write_text("{")
     damaged = model_store.installed(store)[len(BUNDLED)]
     assert damaged.card is None
     assert "no valid model card" in damaged.problem
@@ -146,7 +163,7 @@ def test_a_second_import_of_the_same_id_leaves_the_first_as_it_is(store, folder)
     edit(folder, title="Another")
     with pytest.raises(InputError, match="remove it first"):
         model_store.importModel(folder, store)
-    assert model_store.findModel("our-mri", store).title == "Our own"
+    assert model_store.findModel("our-ct", store).title == "Our own"
 
 
 def test_a_disk_that_is_full_in_the_middle_leaves_nothing(store, folder, monkeypatch):
@@ -169,11 +186,11 @@ def test_a_file_that_is_in_use_as_on_windows_is_said_and_the_model_stays_whole(s
     monkeypatch.setattr(model_store.os, "replace", locked)
     with pytest.raises(InputError, match=r"used by another process.*restart Slicer"):
         model_store.remove(model_store.installed(store)[len(BUNDLED)])
-    model_store.verify(model_store.findModel("our-mri", store))
+    model_store.verify(model_store.findModel("our-ct", store))
 
 
 def test_an_import_that_was_killed_is_no_model(store, folder):
-    shutil.copytree(folder, store / ".our-mri-1234")
+    shutil.copytree(folder, store / ".our-ct-1234")
     assert [card.id for card in model_store.cards(store)] == BUNDLED
 
 
