@@ -44,6 +44,8 @@ PLANE_MIN_DEPTH_MM = 30.0
 #: Shifts from the center of mass and slopes of the planes from which the best is taken to start the fit.
 PLANE_START_SHIFTS_MM = (0.0, -6.0, 6.0)
 PLANE_START_SLOPES = (0.0, -0.12, 0.12, -0.24, 0.24, -0.36, 0.36)
+#: About so many points of the surface tell which of these is best.
+PLANE_START_SAMPLES = 1000
 #: Up to this many points, comparing all pairs is quicker than a convex hull.
 HULL_MIN_POINTS = 200
 
@@ -145,19 +147,20 @@ def _fit_mirror_plane(
     own_depth = depth_mm[tuple(np.rint(coarse.lps_to_ijk(surface_mm)).astype(int).T[::-1])]
     centered = surface_mm - center
 
-    def mismatch(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mismatch(plane: NDArray[np.float64], step: int = 1) -> NDArray[np.float64]:
         normal = np.array([1.0, -plane[1], -plane[2]])
-        distance = (centered @ normal - plane[0]) / (normal @ normal)
-        mirrored = coarse.lps_to_ijk(surface_mm - 2 * distance[:, None] * normal)
+        distance = (centered[::step] @ normal - plane[0]) / (normal @ normal)
+        mirrored = coarse.lps_to_ijk(surface_mm[::step] - 2 * distance[:, None] * normal)
         depth = ndimage.map_coordinates(depth_mm, mirrored.T[::-1], order=1, mode="nearest")
-        return np.asarray(depth - own_depth)
+        return np.asarray(depth - own_depth[::step])
 
     # A mask that is thin along y or z (a single slice) says nothing about the plane's slope along it.
     deep = np.ptp(surface_mm[:, 1:], axis=0) >= PLANE_MIN_DEPTH_MM
     most = np.array([np.inf, *np.where(deep, PLANE_MAX_SLOPE, 1e-9)])
     # An upright plane is often a resting place of the fit for a turned head: start at the best of a fan of planes.
     fan = np.array(list(product(PLANE_START_SHIFTS_MM, PLANE_START_SLOPES, PLANE_START_SLOPES))).clip(-most, most)
-    start = min(fan, key=lambda plane: float(np.abs(mismatch(plane)).clip(max=2 * PLANE_ROBUST_MM).sum()))
+    some = max(1, len(surface_mm) // PLANE_START_SAMPLES)
+    start = min(fan, key=lambda plane: float(np.abs(mismatch(plane, some)).clip(max=2 * PLANE_ROBUST_MM).sum()))
     fit = least_squares(mismatch, start, bounds=(-most, most), loss="soft_l1", f_scale=PLANE_ROBUST_MM, diff_step=1e-3)
     a, b, c = fit.x
     return np.array([a + center[0] - b * center[1] - c * center[2], b, c])

@@ -168,15 +168,31 @@ def _slices_across(count: int) -> int:
 
 
 def _outline(tile: Image.Image, mask: NDArray[Any], colors: Mapping[int, Color]) -> None:
-    """Draws the lesions' outlines, hemorrhage last and so on top."""
-    fine = (tile.width * FINER, tile.height * FINER)
+    """Draws the lesions' outlines, hemorrhage last and so on top. Only around a lesion is there anything to draw."""
     for value in sorted({int(v) for v in np.unique(mask)} - {0}, key=lambda v: (v == ON_TOP, -v)):
-        inside = Image.fromarray((mask == value).astype(np.uint8) * 255).resize(fine, Image.Resampling.BILINEAR)
-        filled = np.asarray(inside.point(lambda level: level // 128))  # 1 from half covered up
+        inside = mask == value
+        left, top, right, bottom = _around(inside, tile.size)
+        per_voxel = [n / m for n, m in zip(mask.shape[::-1], tile.size, strict=True)]
+        source = (left * per_voxel[0], top * per_voxel[1], right * per_voxel[0], bottom * per_voxel[1])
+        fine = ((right - left) * FINER, (bottom - top) * FINER)
+        whole = Image.fromarray(inside.astype(np.uint8) * 255)
+        levels = np.asarray(whole.resize(fine, Image.Resampling.BILINEAR, box=source))
+        filled = levels // np.uint8(128)  # 1 from half covered up
         grown = ndimage.maximum_filter(filled, size=2 * OUTWARD + 1)
         shrunk = ndimage.minimum_filter(filled, size=2 * INWARD + 1, mode="constant")
-        line = Image.fromarray((grown - shrunk) * 255).resize(tile.size, Image.Resampling.BOX)
-        tile.paste(colors.get(value, OTHER_LABEL_COLOR), (0, 0), line)
+        line = Image.fromarray((grown - shrunk) * 255).resize((right - left, bottom - top), Image.Resampling.BOX)
+        tile.paste(colors.get(value, OTHER_LABEL_COLOR), (left, top), line)
+
+
+def _around(inside: NDArray[np.bool_], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The tile's pixels (left, top, right, bottom) that the outline of a mask can reach."""
+    box = []
+    for axis, pixels in ((0, size[0]), (1, size[1])):  # across the columns, then down the rows
+        filled, each = np.flatnonzero(inside.any(axis=axis)), pixels / inside.shape[1 - axis]
+        border = each + OUTWARD / FINER + 1  # the smoothed border of a voxel, and the line
+        first, end = int(filled[0]) * each - border, (int(filled[-1]) + 1) * each + border
+        box.append((max(0, int(np.floor(first))), min(pixels, int(np.ceil(end)))))
+    return box[0][0], box[1][0], box[0][1], box[1][1]
 
 
 def _annotate(tile: Image.Image, view: View, at_mm: float) -> None:
