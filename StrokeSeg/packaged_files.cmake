@@ -121,6 +121,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/followup/matching.py
   StrokeSegLib/followup/run.py
   StrokeSegLib/followup/time_point.py
+  StrokeSegLib/improbable.py
   StrokeSegLib/inference/__init__.py
   StrokeSegLib/inference/around.py
   StrokeSegLib/inference/arrays.py

@@ -66,6 +66,8 @@ class ModelCard:
         inference_settings: How the network goes over the image, see ``inference.settings``.
         thresholds: Label value -> threshold, for labels with one of their own.
         lesion_models: Label value -> the probability that a marked lesion is one.
+        min_lesion_probability: Lesions less likely than this to be one, by the lesion models, are dropped where the
+            model's own thresholds hold; 0 keeps all.
         specialists: Models in subfolders, for cases with certain inputs; see ``reading``.
     """
 
@@ -88,6 +90,7 @@ class ModelCard:
     inference_settings: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[int, float] = field(default_factory=dict)
     lesion_models: dict[int, dict[str, float]] = field(default_factory=dict)
+    min_lesion_probability: float = 0.0
     specialists: tuple[ModelCard, ...] = ()
 
     @property
@@ -203,6 +206,7 @@ def load_card(folder: Path) -> ModelCard:
             inference_settings=dict(d.get("inference_settings", {})),
             thresholds={int(value): float(t) for value, t in d.get("thresholds", {}).items()},
             lesion_models={int(value): dict(each) for value, each in d.get("lesion_models", {}).items()},
+            min_lesion_probability=float(d.get("min_lesion_probability", 0.0)),
             specialists=tuple(load_card(each) for each in _models_in(folder)),
         )
         for one in card.specialists:

@@ -16,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.improbable import without_improbable
 from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.engine import Engine
 from StrokeSegLib.inference.planes import AT_K
@@ -162,7 +163,8 @@ def segment(
     started = time.perf_counter()
     report("measure", 0, 1)
     thresholds = _thresholds(card, prediction, threshold)
-    labels = _labels(volumes, card, system, prediction, thresholds)
+    least = card.min_lesion_probability if threshold is None else 0.0  # who sets a threshold wants all that it marks
+    labels, dropped_ml = _labels(volumes, card, system, prediction, thresholds, least)
     plane = midsagittal_plane(prediction.brain)
     lesions = _with_probability(measure_lesions(labels, prediction.probability, plane=plane), card)
     uncertainty = uncertainty_map(prediction.probability, labels)
@@ -184,6 +186,7 @@ def segment(
             "precision": run.precision,
             "memory_rung": run.memory_rung,
             "thresholds": {str(value): t for value, t in thresholds.items()},
+            **({"improbable": {"lesions": len(dropped_ml), "volume_ml": round(sum(dropped_ml), 4)}} if least else {}),
             "midsagittal_plane_lps": plane.tolist(),  # x = a + b*y + c*z, mm: tells left from right again
             **_findings(card, system, prediction, labels),
         },
@@ -200,13 +203,17 @@ def _reader(card: ModelCard, roles: tuple[str, ...]) -> tuple[ModelCard, list[st
 
 def _with_probability(lesions: Sequence[Lesion], card: ModelCard) -> list[Lesion]:
     """The lesions with the probability that each is one, by the card's lesion models."""
-    models = {value: LesionModel(**weights) for value, weights in card.lesion_models.items()}
+    models = _lesion_models(card)
     return [
         dataclasses.replace(one, probability=models[one.label].probability(one.mean_probability, one.volume_ml))
         if one.label in models and one.mean_probability is not None
         else one
         for one in lesions
     ]
+
+
+def _lesion_models(card: ModelCard) -> dict[int, LesionModel]:
+    return {value: LesionModel(**weights) for value, weights in card.lesion_models.items()}
 
 
 def _thresholds(card: ModelCard, prediction: Prediction, threshold: float | None) -> dict[int, float]:
@@ -222,15 +229,17 @@ def _labels(
     system: System,
     prediction: Prediction,
     thresholds: Mapping[int, float],
-) -> Volume:
-    """The label map: by thresholds or by the system itself, then what its rule adds."""
+    least: float,
+) -> tuple[Volume, tuple[float, ...]]:
+    """The label map, by thresholds or by the system itself, without improbable lesions (their mL), with its rule's."""
     if prediction.labels is not None:
         labels = remove_small_labels(prediction.labels, card.min_lesion_ml)
     else:
         labels = label_map(prediction.probability, thresholds, card.min_lesion_ml)
+    labels, dropped_ml = without_improbable(labels, prediction.probability, _lesion_models(card), least)
     if system.rule is not None and any(label.value in system.rule_labels for label in card.labels):
         labels = system.rule(inputs, prediction.brain, labels)
-    return labels
+    return labels, dropped_ml
 
 
 def _findings(card: ModelCard, system: System, prediction: Prediction, labels: Volume) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from StrokeSegLib.preprocess.geometry import onto_reference
 from StrokeSegLib.systems import SYSTEMS, System
 from StrokeSegLib.training.calibrate_classes import VPRED_ABOVE, ClassLimits
 from StrokeSegLib.training.calibrate_dice import dice_by_size
-from StrokeSegLib.training.calibrate_lesions import fitted, marked_lesions
+from StrokeSegLib.training.calibrate_lesions import dice_of_probable, fitted, marked_lesions
 from StrokeSegLib.training.calibrate_planes import PlanesCase, choose_planes
 from StrokeSegLib.training.pool import SynthSource, generated_case, load_heads
 from StrokeSegLib.uncertainty import LesionModel
@@ -42,6 +42,8 @@ SMALLEST_ML = {
 }
 #: Seeds of the held-out heads start here; training counts from far below.
 HELD_OUT_SEED = 9_000_000
+#: A lesion less likely than this to be one is more likely none.
+MORE_LIKELY_THAN_NOT = 0.5
 #: Brain voxels of a case that the temperature is fitted to.
 VOXELS_PER_CASE = 50_000
 
@@ -66,6 +68,8 @@ class Calibration:
         lesion_models: By label, the probability that a marked lesion is one; labels that were never marked have none.
         marked, real: Marked lesions behind these, and how many of them touch a true one.
         classes: Limits of the classifier, where the system has one.
+        min_lesion_probability: ``MORE_LIKELY_THAN_NOT`` where dropping what is less likely does not lower the Dice.
+        dice_probable: Mean Dice with what is less likely than that dropped.
     """
 
     temperature: float
@@ -80,6 +84,8 @@ class Calibration:
     marked: int
     real: int
     classes: ClassLimits | None = None
+    min_lesion_probability: float = 0.0
+    dice_probable: float = 0.0
 
 
 def held_out_cases(
@@ -152,6 +158,10 @@ def calibrate(
     else:
         thresholds, smallest, best = best_thresholds(cooled, truths, system)
     known = marked_lesions(cooled, truths, thresholds, smallest)
+    models = {value: fitted(lesions) for value, lesions in known.items() if lesions}
+    whole, probable = (
+        dice_of_probable(cooled, truths, thresholds, smallest, models, least) for least in (0.0, MORE_LIKELY_THAN_NOT)
+    )
     return Calibration(
         temperature=temperature,
         thresholds=thresholds,
@@ -161,10 +171,12 @@ def calibrate(
         dice_raw=float(np.mean([_mean_dice(maps, truths, value, 0.5, (0.0,)) for value in system.labels])),
         dice_post=best,
         cases=len(cases),
-        lesion_models={value: fitted(lesions) for value, lesions in known.items() if lesions},
+        lesion_models=models,
         marked=sum(len(lesions) for lesions in known.values()),
         real=sum(lesion.real for lesions in known.values() for lesion in lesions),
         classes=classes,
+        min_lesion_probability=MORE_LIKELY_THAN_NOT if probable >= whole else 0.0,
+        dice_probable=probable,
     )
 
 
@@ -199,6 +211,7 @@ def as_card_keys(found: Calibration, card: Mapping[str, Any]) -> dict[str, Any]:
     keys: dict[str, Any] = {
         "temperature": found.temperature,
         "min_lesion_ml": found.min_lesion_ml,
+        "min_lesion_probability": found.min_lesion_probability,
         "lesion_models": {str(value): model.as_dict() for value, model in found.lesion_models.items()},
     }
     values = list(found.thresholds.values())
@@ -229,6 +242,8 @@ def as_sentences(found: Calibration) -> tuple[str, ...]:
         f"Expected calibration error of voxels in the brain {found.error_before:.4f} before and "
         f"{found.error_after:.4f} after the temperature.",
         f"{found.real} of {found.marked} marked lesions touch a true one: a lesion's probability was fitted to these.",
+        f"With lesions dropped that are more likely none than one: mean Dice {found.dice_probable:.3f}; "
+        + ("so it is done." if found.min_lesion_probability else "they are kept."),
         *of_classes,
     )
 

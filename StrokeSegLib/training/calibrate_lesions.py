@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import ndimage
 
+from StrokeSegLib.improbable import without_improbable
 from StrokeSegLib.measure import CONNECTIVITY_26
+from StrokeSegLib.metrics import dice
 from StrokeSegLib.postprocess import label_map
 from StrokeSegLib.uncertainty import LesionModel, fit_lesion_model
 from StrokeSegLib.volume import Volume
@@ -48,6 +51,22 @@ def marked_lesions(
             for size, mean, real in zip(sizes, means, touched, strict=True):
                 found[value].append(MarkedLesion(float(mean), float(size) * truth.voxel_volume_ml, bool(real)))
     return found
+
+
+def dice_of_probable(
+    maps: Sequence[Mapping[int, Volume]],
+    truths: Sequence[Volume],
+    thresholds: Mapping[int, float],
+    smallest_ml: float,
+    models: Mapping[int, LesionModel],
+    least: float,
+) -> float:
+    """Mean Dice over cases and labels of what is marked, without lesions less likely than ``least`` to be one."""
+    scores: list[float] = []
+    for probability, truth in zip(maps, truths, strict=True):
+        labels, _ = without_improbable(label_map(probability, thresholds, smallest_ml), probability, models, least)
+        scores.extend(dice(labels.array == value, truth.array == value) for value in probability)
+    return float(np.mean(scores))
 
 
 def fitted(lesions: Sequence[MarkedLesion]) -> LesionModel:
