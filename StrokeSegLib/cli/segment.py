@@ -81,4 +81,8 @@ def summary_line(measurements: dict[str, Any], out: Path) -> str:
         if count
         else ("no lesion found")
     )
+    gone = measurements.get("improbable", {}).get("lesions", 0)
+    if gone:
+        spots = f"{gone} improbable spot{'s' if gone != 1 else ''}"
+        found += f"; {spots} ({measurements['improbable']['volume_ml']:.1f} mL) left out"
     return f"strokeseg: {found}; results in {out}"

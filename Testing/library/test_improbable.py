@@ -10,6 +10,7 @@ import pytest
 from test_segment_systems import ONE, run, write_model
 from test_systems import mr_head
 
+from StrokeSegLib.cli.segment import summary_line
 from StrokeSegLib.improbable import without_improbable
 from StrokeSegLib.training.calibrate_lesions import dice_of_probable
 from StrokeSegLib.uncertainty import LesionModel
@@ -91,5 +92,6 @@ def test_a_run_drops_them_and_says_so_unless_a_threshold_is_asked_for(
     total_ml = whole.measurements["total_volume_ml"]
     assert gone["volume_ml"] == pytest.approx(0 if kept else total_ml, rel=1e-3)
     assert found.measurements["total_volume_ml"] == pytest.approx(total_ml if kept else 0)
+    assert ("1 improbable spot (" in summary_line(found.measurements, tmp_path)) != kept
     assert found.probability[1].array.max() == pytest.approx(0.5)
     assert json.loads((model / "model.json").read_text(encoding="utf-8"))["min_lesion_probability"] == 0.5
