@@ -40,22 +40,22 @@ def without_improbable(
     inside = kept[box]
     gone: list[float] = []
     for value in sorted(set(models) & set(probability)):
-        numbered, volumes_ml, chances = _lesions(inside == value, probability[value].array[box], models[value], labels)
-        improbable = chances < least
+        numbered, means, volumes_ml = numbered_lesions(
+            inside == value, probability[value].array[box], labels.voxel_volume_ml
+        )
+        chances = [models[value].probability(float(p), float(ml)) for p, ml in zip(means, volumes_ml, strict=True)]
+        improbable = np.array(chances, np.float64) < least
         inside[np.append(False, improbable)[numbered]] = 0
         gone.extend(volumes_ml[improbable].tolist())
     return labels.with_array(kept), tuple(sorted(gone, reverse=True))
 
 
-def _lesions(
-    marked: NDArray[np.bool_], probability: NDArray[np.float32], model: LesionModel, grid: Volume
+def numbered_lesions(
+    marked: NDArray[np.bool_], probability: NDArray[np.float32], voxel_volume_ml: float
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
-    """The lesions numbered from 1, their volumes in mL, and the probability that each is one."""
+    """The 26-connected lesions of a mask numbered from 1, the mean probability of each, and its volume in mL."""
     numbered: NDArray[np.int32]
     numbered, count = ndimage.label(marked, CONNECTIVITY_26)
-    wanted = range(1, count + 1)
     voxels = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
-    volumes_ml = np.asarray(voxels * grid.voxel_volume_ml, np.float64)
-    means = np.asarray(ndimage.mean(probability, numbered, wanted), np.float64).reshape(count)
-    chances = [model.probability(float(p), float(ml)) for p, ml in zip(means, volumes_ml, strict=True)]
-    return numbered, volumes_ml, np.array(chances, np.float64)
+    means = np.asarray(ndimage.mean(probability, numbered, range(1, count + 1)), np.float64).reshape(count)
+    return numbered, means, np.asarray(voxels * voxel_volume_ml, np.float64)

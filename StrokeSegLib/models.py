@@ -3,8 +3,8 @@
 A model folder holds ``model.json`` (schema in Resources/Models/schema.json), ``weights.safetensors``, ``graph.onnx``
 and ``README.md``. The SHA-256 of the weights stands in model.json and is checked before each use.
 
-A model folder may hold further ones: a specialist in a subfolder reads the cases that bring all of its inputs. So
-``mri`` takes any of five sequences, and DWI with ADC, which decide on acute infarcts, have a network of their own.
+A model folder may hold further ones: a specialist in a subfolder reads the cases that bring all of its inputs. So a
+model of any MR sequence can have a network of its own for DWI with ADC. No bundled model has one yet.
 """
 
 from __future__ import annotations

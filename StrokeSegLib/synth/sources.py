@@ -99,8 +99,7 @@ def _make_diffusion(
 ) -> SyntheticCase:
     """DWI and ADC alone: an acute infarct's contrast is drawn by itself, not from a stage.
 
-    The stages' subacute infarcts, bright with a normal ADC, look like what EPI does at air: a network that learned both
-    marked bands at the skull's base.
+    The stages have subacute infarcts that are bright with a normal ADC, as bands of EPI are, which must not be marked.
     """
     from StrokeSegLib.synth.diffusion import make_case
 

@@ -1,10 +1,10 @@
 """System ``mri``: infarcts on MRI with a ResNet50-UNet, slice by slice (S3).
 
-The published network reads one slice of one sequence, replicated to three channels (mode ``single``). Of the bundled
-ones, one (mode ``diffusion``) reads each slice with its two neighbors of DWI and ADC, because an acute infarct is
-defined by the pair: bright on DWI and dark on ADC; and because EPI artifacts give themselves away in the neighboring
-slices. The other (mode ``rest``) takes whatever else a case has of its sequences. Mode ``any`` is one network for both;
-modes ``2.5d`` and ``stack`` are variants of the published one.
+The published network reads one slice of one sequence, replicated to three channels (mode ``single``). The bundled
+one (mode ``diffusion``) reads each slice with its two neighbors of DWI and ADC, because an acute infarct is defined by
+the pair: bright on DWI and dark on ADC; and because EPI artifacts give themselves away in the neighboring slices. Mode
+``any`` takes whatever a case has of its sequences, and mode ``rest`` does beside a network for the pair. Modes ``2.5d``
+and ``stack`` are variants of the published one.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from StrokeSegLib.improbable import without_improbable
-from StrokeSegLib.measure import CONNECTIVITY_26
+from StrokeSegLib.improbable import numbered_lesions, without_improbable
 from StrokeSegLib.metrics import dice
 from StrokeSegLib.postprocess import label_map
 from StrokeSegLib.uncertainty import LesionModel, fit_lesion_model
@@ -43,13 +42,10 @@ def marked_lesions(
     for probability, truth in zip(maps, truths, strict=True):
         labels = label_map(probability, thresholds, smallest_ml)
         for value, volume in probability.items():
-            numbered, count = ndimage.label(labels.array == value, CONNECTIVITY_26)
-            wanted = range(1, count + 1)
-            sizes = ndimage.sum_labels(numbered > 0, numbered, wanted)
-            means = ndimage.mean(volume.array, numbered, wanted)
-            touched = ndimage.maximum(truth.array == value, numbered, wanted)
-            for size, mean, real in zip(sizes, means, touched, strict=True):
-                found[value].append(MarkedLesion(float(mean), float(size) * truth.voxel_volume_ml, bool(real)))
+            numbered, means, volumes_ml = numbered_lesions(labels.array == value, volume.array, truth.voxel_volume_ml)
+            touched = ndimage.maximum(truth.array == value, numbered, range(1, len(means) + 1))
+            for mean, ml, real in zip(means, volumes_ml, touched, strict=True):
+                found[value].append(MarkedLesion(float(mean), float(ml), bool(real)))
     return found
 
 

@@ -91,7 +91,8 @@ def evaluate(
             f"none of the {len(cases)} cases has a truth, which an evaluation needs: fill the column 'lesion'"
         )
     engine = Engine(keep=1 + len(card.specialists))
-    engine.ready(card, "auto", device)  # what is wrong with the weights is told before the first case
+    for one in (*card.specialists, card):  # what is wrong with the weights is told before the first case
+        engine.ready(one, "auto", device)
     with staged_results(out, force=force) as folder:
         worst = _WorstCases(folder, card)
         done = []
