@@ -276,6 +276,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/synth/ctp_vessels.py
   StrokeSegLib/synth/diffusion.py
   StrokeSegLib/synth/distractors.py
+  StrokeSegLib/synth/epi.py
   StrokeSegLib/synth/examinations.py
   StrokeSegLib/synth/fields.py
   StrokeSegLib/synth/hemorrhage.py
@@ -291,6 +292,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/synth/procedural_brain.py
   StrokeSegLib/synth/shapes.py
   StrokeSegLib/synth/sources.py
+  StrokeSegLib/synth/susceptibility.py
   StrokeSegLib/synth_set.py
   StrokeSegLib/systems/__init__.py
   StrokeSegLib/systems/base.py

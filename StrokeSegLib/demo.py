@@ -42,7 +42,8 @@ CALM = replace(
     lesion_dwi_ratio=(2.0, 2.5),
     white_matter_involvement=(0.8, 1.0),
     shower_chance=0.0,
-    rim_gain=(0.2, 0.5),
+    tesla=(1.5,),
+    readout_s=(0.015, 0.020),
     old_infarct_chance=0.0,
     aging=AgingRanges(chance=0.0),
 )

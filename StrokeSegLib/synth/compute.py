@@ -45,14 +45,8 @@ class Compute(Protocol):
         """
         ...
 
-    def linear(
-        self, image: Float, axes: Sequence[Axis], dtype: type[np.floating[Any]], shift: Float | None = None
-    ) -> Float:
-        """Values between samples, one axis after the other.
-
-        Args:
-            shift: First, the image is taken so many voxels further along its second axis; the edge repeats.
-        """
+    def linear(self, image: Float, axes: Sequence[Axis], dtype: type[np.floating[Any]]) -> Float:
+        """Values between samples, one axis after the other."""
         ...
 
     def gaussian(self, image: Float, sigma: Sequence[float], mode: str, truncate: float) -> Float:
@@ -87,10 +81,8 @@ class NumpyCompute:
         assert sums is not None, "no positions"
         return sums
 
-    def linear(
-        self, image: Float, axes: Sequence[Axis], dtype: type[np.floating[Any]], shift: Float | None = None
-    ) -> Float:
-        field = image if shift is None else _shifted(image, shift)
+    def linear(self, image: Float, axes: Sequence[Axis], dtype: type[np.floating[Any]]) -> Float:
+        field = image
         for axis, (low, weight) in enumerate(axes):
             if weight is None:
                 field = np.take(field, low, axis)
@@ -102,15 +94,6 @@ class NumpyCompute:
     def gaussian(self, image: Float, sigma: Sequence[float], mode: str, truncate: float) -> Float:
         result: Float = ndimage.gaussian_filter(image, sigma, mode=mode, truncate=truncate)
         return result
-
-
-def _shifted(array: Float, shift: Float) -> Float:
-    rows = array.shape[1]
-    at = np.clip(np.arange(rows, dtype=np.float32)[None, :, None] + shift, 0, rows - 1)
-    low = np.minimum(at.astype(np.intp), rows - 2)
-    part = at - low
-    result: Float = np.take_along_axis(array, low, 1) * (1 - part) + np.take_along_axis(array, low + 1, 1) * part
-    return result
 
 
 _NUMPY = NumpyCompute()

@@ -16,6 +16,7 @@ from StrokeSegLib.synth import distractors
 from StrokeSegLib.synth.aging import aged
 from StrokeSegLib.synth.anatomy import BRAIN, PARENCHYMA, Head, Tissue
 from StrokeSegLib.synth.compute import compute
+from StrokeSegLib.synth.epi import draw_shift, movement
 from StrokeSegLib.synth.fields import Float, blur_mm, gaussian, smooth_field
 from StrokeSegLib.synth.lesion_shapes import grown, mask_from_library, shower
 from StrokeSegLib.synth.lesions import LesionLibrary
@@ -114,10 +115,13 @@ def make_case(
     seen = dwi - normal_dwi > np.maximum(ranges.visible_contrast * normal_dwi, ranges.visible_noise_sd * noise)
     truth = (involvement > ranges.label_involvement) & (tissues.parenchyma > 0.5) & seen
 
-    gain = distractors.coil_and_rims(rng, tissues.brain, grid, head, ranges)
-    b0, dwi, adc = acquire(rng, b0 * gain, dwi * gain, grid, b_ms_per_um2, noise, ranges)
+    gain = distractors.coil_shading(rng, grid, ranges)
+    move = movement(draw_shift(rng, head, grid, ranges), tissues.b0 > 0)
+    truth = move.of_mask(truth, dwi)
+    b0, dwi = move.of(b0 * gain), move.of(dwi * gain)
+    b0, dwi, adc = acquire(rng, b0, dwi, grid, b_ms_per_um2, noise, ranges)
     if rng.random() < ranges.skull_stripped_chance:
-        keep = stripping_mask(rng, tissues.brain, grid)
+        keep = stripping_mask(rng, move.of_mask(tissues.brain > 0.5, tissues.b0).astype(np.float32), grid)
         dwi, adc = dwi * keep, adc * keep
     dwi = dwi * np.float32(np.exp(rng.uniform(np.log(50), np.log(3000))) / max(reference, 1e-6))
 

@@ -1,10 +1,9 @@
-"""What looks like a lesion and is none: texture, coil shading, EPI rims, bright plexus, old disease."""
+"""What looks like a lesion and is none: texture, coil shading, bright plexus, old disease; ``epi.py`` has bands."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from StrokeSegLib.synth.anatomy import BRAIN, Head
 from StrokeSegLib.synth.fields import Float, blur_mm, smooth_field
 from StrokeSegLib.synth.lesion_shapes import grown
 from StrokeSegLib.synth.mri_ranges import DiffusionRanges
@@ -87,23 +86,7 @@ def _plexus_spots(rng: np.random.Generator, parenchyma: Float, grid: ScanGrid) -
     return np.asarray(spots * deep, np.float32)
 
 
-def coil_and_rims(rng: np.random.Generator, brain: Float, grid: ScanGrid, head: Head, ranges: DiffusionRanges) -> Float:
-    """Factor on b0 and DWI alike: smooth coil shading, and EPI's pile-up and dropout at the skull base."""
-    shading = np.exp(rng.uniform(*ranges.bias) * smooth_field(rng, grid.shape, grid.spacing_mm, rng.uniform(60, 150)))
-    if rng.random() >= ranges.rim_chance:
-        return np.asarray(shading, np.float32)
-    # Bands reach 5-20 mm deep from the surface, and end sharply on their inner side as often as smoothly.
-    depth_mm = rng.uniform(6, 30)
-    surface = np.clip((rng.uniform(0.7, 0.92) - blur_mm(brain, grid.spacing_mm, depth_mm)) / 0.2, 0, 1)
-    rows = np.flatnonzero(np.isin(head.tissue, BRAIN).any(axis=(1, 2))) * head.spacing_mm
-    height = (grid.head_mm[2] - rows[0]) / (rows[-1] - rows[0])  # 0 at the brain's base, 1 at its top
-    base = np.clip((rng.uniform(0.30, 0.60) - height) / 0.1, 0, 1)
-    field = smooth_field(rng, grid.shape, grid.spacing_mm, rng.uniform(10, 35))
-    own = smooth_field(rng, grid.shape, grid.spacing_mm, 12.0)
-    both_sides = (field + field[:, :, ::-1]) * np.float32(0.7) + np.float32(rng.uniform(0.1, 0.5)) * own
-    sharpness = rng.uniform(1.0, 8.0)
-    pile_up = np.clip((both_sides - rng.uniform(0.2, 1.0)) * sharpness, 0, 1)
-    dropout = np.clip((-both_sides - rng.uniform(0.3, 1.0)) * sharpness, 0, 1)
-    where = surface * base
-    factor = (1 + rng.uniform(*ranges.rim_gain) * pile_up * where) * np.exp(-rng.uniform(0.2, 2.0) * dropout * where)
-    return np.asarray(shading * factor, np.float32)
+def coil_shading(rng: np.random.Generator, grid: ScanGrid, ranges: DiffusionRanges) -> Float:
+    """Factor on b0 and DWI alike: the coil's smooth shading."""
+    field = smooth_field(rng, grid.shape, grid.spacing_mm, rng.uniform(60, 150))
+    return np.asarray(np.exp(rng.uniform(*ranges.bias) * field), np.float32)

@@ -85,11 +85,11 @@ def make_examination(
     """
     if set(roles) == set(DIFFUSION_PAIR):
         return find_maker("dwi")(rng, head, library, healthy)
-    if not set(roles) & set(DIFFUSION_PAIR):  # truth lies on the diffusion images' grid: nothing may be off it
-        # And old infarcts are what they are sent for: acute ones are looked at with diffusion.
+    if not set(roles) & set(DIFFUSION_PAIR):
+        # Old infarcts are what they are sent for: acute ones are looked at with diffusion.
         # FLAIR, T1 and T2 are finer than diffusion images, and resampled to 2 mm less often.
         finer = replace(ranges.diffusion, in_plane_mm=STRUCTURAL_IN_PLANE_MM, isotropic_2mm_chance=0.15)
-        ranges = replace(ranges, diffusion=finer, distortion_mm=(0.0, 0.0), stage_chances=WITHOUT_DIFFUSION)
+        ranges = replace(ranges, diffusion=finer, stage_chances=WITHOUT_DIFFUSION)
     return only_with(make_mri_case(rng, head, library, ranges=ranges, healthy=healthy), roles)
 
 

@@ -27,19 +27,14 @@ def smooth_field(
     return np.asarray((field - field.mean()) / (field.std() + np.float32(1e-6)))
 
 
-def stretch(coarse: Float, shape: tuple[int, int, int], shift_j: Float | None = None) -> Float:
-    """A coarse grid of control points stretched linearly over ``shape``, corner to corner, axis by axis.
-
-    Args:
-        shift_j: Of the coarse grid's shape: the grid is first taken so many of its voxels further along ``j``, linear;
-            the edge repeats.
-    """
+def stretch(coarse: Float, shape: tuple[int, int, int]) -> Float:
+    """A coarse grid of control points stretched linearly over ``shape``, corner to corner, axis by axis."""
     axes: list[Axis] = []
     for size, n in zip(coarse.shape, shape, strict=True):
         position = np.linspace(0, size - 1, n, dtype=np.float32)
         low = np.minimum(position.astype(np.intp), size - 2)
         axes.append((low, position - low))
-    return compute().linear(coarse, axes, np.float32, shift_j)
+    return compute().linear(coarse, axes, np.float32)
 
 
 def fractal_field(

@@ -22,10 +22,11 @@ from StrokeSegLib.synth.diffusion import (
     stripping_mask,
     sub_samples,
 )
+from StrokeSegLib.synth.epi import draw_shift, movement
 from StrokeSegLib.synth.fields import Float, blur_mm, smooth_field, stretch
 from StrokeSegLib.synth.lesions import LesionLibrary
 from StrokeSegLib.synth.mri_sequences import MRI_RANGES, STAGES, MriRanges
-from StrokeSegLib.synth.mri_structural import STRUCTURAL, Scene, distortion, structural_image
+from StrokeSegLib.synth.mri_structural import STRUCTURAL, Scene, structural_image
 from StrokeSegLib.synth.mri_tissues import averaged, draw_tables, mixed, reference_signal
 from StrokeSegLib.synth.placement import ScanGrid, place
 from StrokeSegLib.volume import Volume
@@ -81,22 +82,29 @@ def make_mri_case(
     weights = _state_weights(rng, occupancy, parenchyma, white, grid, parameters, ranges)
 
     stripped = bool(rng.random() < diffusion.skull_stripped_chance)
-    keep = stripping_mask(rng, mean["brain"], grid) if stripped else np.ones(grid.shape, bool)
     reference = {role: reference_signal(mean[f"normal {role}"], white) for role in ("dwi", *STRUCTURAL)}
     noise = {role: float(rng.uniform(*ranges.noise)) * reference[role] for role in STRUCTURAL}
     noise["dwi"] = float(rng.uniform(*diffusion.noise)) * reference["dwi"]
     visible = _visible(mean, weights, reference, noise, protocol.b, ranges)
-    truth = np.logical_or.reduce(list(visible.values()))
 
-    gain = distractors.coil_and_rims(rng, mean["brain"], grid, head, diffusion)
+    gain = distractors.coil_shading(rng, grid, diffusion)
     bleeds = _microbleeds(rng, parenchyma, grid, ranges)
-    pair = [mixed(mean, role, weights) * gain * bleeds for role in ("b0", "dwi")]
-    _, dwi, adc = acquire(rng, pair[0], pair[1], grid, protocol.b, noise["dwi"], diffusion)
+    move = movement(draw_shift(rng, head, grid, diffusion), mean["normal b0"] > 0)
+    pair = [mixed(mean, role, weights) for role in ("b0", "dwi")]
+    for role in ("dwi", "adc"):  # what is seen there lies where EPI put it; the others are as the head is
+        visible[role] = move.of_mask(visible[role], pair[1])
+    truth = np.logical_or.reduce(list(visible.values()))
+    brain = move.of_mask(mean["brain"] > 0.5, mean["normal b0"]).astype(np.float32)
+    b0, signal = (move.of(image * gain * bleeds) for image in pair)
+    _, dwi, adc = acquire(rng, b0, signal, grid, protocol.b, noise["dwi"], diffusion)
+    keep = stripping_mask(rng, brain, grid) if stripped else np.ones(grid.shape, bool)
     images = {
         "dwi": _volume(dwi * keep * _scale(rng, reference["dwi"]), grid),
         "adc": _volume(adc * keep * ADC_UNITS[adc_unit], grid),
     }
-    scene = Scene(head, grid, distortion(rng, grid, ranges), tables, weights)
+    scene = Scene(head, grid, tables, weights)
+    if stripped:
+        keep = stripping_mask(rng, mean["brain"], grid)
     for role in STRUCTURAL:
         own, one = structural_image(rng, role, scene, noise[role], own_grids, ranges)
         mask = stretch(keep.astype(np.float32), one.shape) > 0.5

@@ -80,8 +80,10 @@ class DiffusionRanges:
     visible_contrast: float = 0.14
     visible_noise_sd: float = 1.5
     # --- what must not be marked
-    rim_chance: float = 0.75  # bright EPI bands at the skull base, both sides, ADC unchanged
-    rim_gain: Range = (0.4, 3.0)
+    tesla: tuple[float, ...] = (1.5, 3.0)
+    #: EPI's: echo spacings of 0.5-1 ms, 96-192 lines, two- to threefold parallel imaging. Signal moves and piles up
+    #: by it where the field is off (``epi.py``).
+    readout_s: Range = (0.015, 0.060)
     plexus_bright_chance: float = 0.35
     white_matter_disease_chance: float = 0.45
     old_infarct_chance: float = 0.20

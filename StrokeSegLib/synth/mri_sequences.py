@@ -76,7 +76,6 @@ class MriRanges:
     volume_scan_chance: float = 0.5  # T1 and T2 as 3D scans of about 1 mm
     noise: Range = (0.01, 0.06)  # SD over white matter's signal
     bias: Range = (0.0, 0.20)
-    distortion_mm: Range = (0.0, 3.0)  # EPI against the others, near the base
     motion_chance: float = 0.25
     flow_chance: float = 0.4  # bright CSF on FLAIR
     white_matter_disease_chance: float = 0.5

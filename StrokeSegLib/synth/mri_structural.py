@@ -18,11 +18,10 @@ STRUCTURAL = ("flair", "t1", "t2")
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What every sequence looks at: the head on the diffusion images' grid, its states, and EPI's distortion."""
+    """What every sequence looks at: the head on the diffusion images' grid, and its states."""
 
     head: Head
     grid: ScanGrid
-    shift: Float
     tables: Tables
     weights: dict[str, Float]
 
@@ -31,7 +30,7 @@ def structural_image(
     rng: np.random.Generator, role: str, scene: Scene, noise: float, own_grids: bool, ranges: MriRanges
 ) -> tuple[ScanGrid, Float]:
     """FLAIR, T1 or T2: its own slices and in-plane grid, undistorted, with shading, flow, motion and noise."""
-    grid, shift = scene.grid, scene.shift
+    grid = scene.grid
     extent = [(n - 1) * s for n, s in zip(grid.shape, grid.spacing_mm[::-1], strict=True)]
     volume_scan = role != "flair" and rng.random() < ranges.volume_scan_chance
     slice_mm = 1.0 if volume_scan else rng.uniform(*ranges.slice_mm)
@@ -42,14 +41,14 @@ def structural_image(
         wanted[0] = grid.spacing_mm[2]
     size = [max(2, round(e / w) + 1) for e, w in zip(extent, wanted, strict=True)]
     shape = (size[0], size[1], size[2])
-    head_mm = np.stack([stretch(axis, shape, shift) for axis in grid.head_mm]) + rng.normal(0, 0.4, (3, 1, 1, 1))
+    head_mm = np.stack([stretch(axis, shape) for axis in grid.head_mm]) + rng.normal(0, 0.4, (3, 1, 1, 1))
     spacing = [e / (n - 1) for e, n in zip(extent, shape, strict=True)]
     own = replace(
         grid, shape=shape, spacing_mm=(spacing[2], spacing[1], spacing[0]), head_mm=head_mm.astype(np.float32)
     )
     thickness = slice_mm / own.spacing_mm[2]
     mean = averaged(scene.head, _slab(rng, own, thickness, in_plane), scene.tables, (role,))
-    states = {name: stretch(w, shape, shift) for name, w in scene.weights.items()}
+    states = {name: stretch(w, shape) for name, w in scene.weights.items()}
     image = mixed(mean, role, states)
     if role == "flair" and rng.random() < ranges.flow_chance:
         low = np.linspace(1, 0, shape[0], dtype=np.float32)[:, None, None]
@@ -77,10 +76,3 @@ def _slab(rng: np.random.Generator, grid: ScanGrid, thickness: float, in_plane_m
         move = sum(o * f * s for o, f, s in zip(offset, factors, steps, strict=True))
         result.append((grid.head_mm + move).astype(np.float32))
     return result
-
-
-def distortion(rng: np.random.Generator, grid: ScanGrid, ranges: MriRanges) -> Float:
-    """Voxels along ``j`` by which the diffusion images are off the others: most near the base."""
-    field = smooth_field(rng, grid.shape, grid.spacing_mm, 40.0)
-    low = np.linspace(1.3, 0.3, grid.shape[0], dtype=np.float32)[:, None, None]
-    return np.asarray(field * low * np.float32(rng.uniform(*ranges.distortion_mm) / 2 / grid.spacing_mm[1]), np.float32)

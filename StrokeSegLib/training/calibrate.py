@@ -32,14 +32,8 @@ from StrokeSegLib.volume import Volume
 
 #: Candidates; the mean Dice over the cases decides.
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-#: By system. On diffusion MRI radiologists read emboli of 3.4 mm, which is 0.02 mL; CT shows nothing of that size (0.1
-#: mL and less is dropped in studies of hemorrhage), and perfusion maps are read from 1 mL.
-SMALLEST_ML = {
-    "mri": (0.0, 0.005, 0.01, 0.02),
-    "noncontrast-ct": (0.0, 0.02, 0.05, 0.1, 0.3),
-    "three-projection": (0.0, 0.02, 0.05, 0.1, 0.3),
-    "ct-perfusion": (0.0, 0.05, 0.1, 0.3, 1.0),
-}
+#: From the smallest emboli that are read on diffusion MRI (3.4 mm, 0.02 mL) to what perfusion maps are read from.
+SMALLEST_ML = (0.0, 0.02, 0.05, 0.1, 0.3, 1.0)
 #: Seeds of the held-out heads start here; training counts from far below.
 HELD_OUT_SEED = 9_000_000
 #: A lesion less likely than this to be one is more likely none.
@@ -153,7 +147,7 @@ def calibrate(
     classes = None
     if system.way == "projections":
         said = _planes(replace(card, temperature=temperature), backends, cases, cooled, progress)
-        chosen = choose_planes(said, THRESHOLDS, SMALLEST_ML[system.name])
+        chosen = choose_planes(said, THRESHOLDS, SMALLEST_ML)
         thresholds, smallest, best, classes = chosen.k, chosen.min_lesion_ml, chosen.dice, chosen.classes
     else:
         thresholds, smallest, best = best_thresholds(cooled, truths, system)
@@ -272,7 +266,7 @@ def best_thresholds(
         Thresholds by label, the smallest lesion in mL, and their mean Dice.
     """
     best: tuple[float, float, tuple[float, ...]] = (-1.0, 0.0, ())
-    sizes = SMALLEST_ML[system.name]
+    sizes = SMALLEST_ML
     table = np.array(
         [[_mean_dice(maps, truths, value, t, sizes) for t in THRESHOLDS] for value in system.labels]
     )  # (labels, thresholds, sizes)

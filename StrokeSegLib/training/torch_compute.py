@@ -49,13 +49,9 @@ class TorchCompute:
         assert sums is not None, "no positions"
         return _fetched(sums)
 
-    def linear(
-        self, image: Float, axes: Sequence[Axis], dtype: type[np.floating[Any]], shift: Float | None = None
-    ) -> Float:
+    def linear(self, image: Float, axes: Sequence[Axis], dtype: type[np.floating[Any]]) -> Float:
         """See ``synth.compute.Compute``."""
         field = self._put(image)
-        if shift is not None:
-            field = self._shifted(field, shift)
         for axis, (low, weight) in enumerate(axes):
             index = self._put(low)
             if weight is None:
@@ -95,15 +91,6 @@ class TorchCompute:
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (z >= 0) & (z < depth)
         flat = ((z * height + y) * width + x).mul_(inside)
         return array.ravel()[flat].mul_(inside)
-
-    def _shifted(self, field: Tensor, shift: Float) -> Tensor:
-        rows = field.shape[1]
-        start = torch.arange(rows, dtype=torch.float32, device=self.device)[None, :, None]
-        at = (start + self._put(shift)).clamp_(0, rows - 1)
-        low = at.long().clamp_(max=rows - 2)
-        part = at.double() - low
-        above = field.gather(1, low + 1) * part
-        return field.gather(1, low) * (1 - part) + above
 
 
 def _kernel(sigma: float, radius: int) -> list[float]:

@@ -118,7 +118,7 @@ def test_a_lesion_has_the_adc_and_the_dwi_ratio_that_were_drawn(head: Head) -> N
         lesion_fade=(0.0, 0.0),
         lesion_edge_mm=(0.5, 0.5),
         shower_chance=0.0,
-        rim_chance=0.0,
+        readout_s=(0.0, 0.0),
         white_matter_disease_chance=0.0,
         old_infarct_chance=0.0,
         plexus_bright_chance=0.0,

@@ -17,7 +17,7 @@ from synth_phantoms import ball_head
 
 from StrokeSegLib.cli import DONE, main
 from StrokeSegLib.synth.anatomy import Head
-from StrokeSegLib.synth.compute import Axis, Float, NumpyCompute, compute, computing_on
+from StrokeSegLib.synth.compute import Axis, NumpyCompute, compute, computing_on
 from StrokeSegLib.synth.ct import make_ct_case
 from StrokeSegLib.synth.ctp import make_ctp_case
 from StrokeSegLib.synth.diffusion import SyntheticCase, make_case
@@ -102,20 +102,10 @@ def test_a_device_looks_up_and_interpolates_as_numpy_does(device: str) -> None:
     image = rng.standard_normal((5, 6, 4), dtype=np.float32)
     at = np.array([0.25, 1.75, 2.5], np.float32)
     axes: list[Axis] = [(np.array([1, 4]), None), (at.astype(np.intp), at % 1), (at.astype(np.intp), at % 1)]
-    shift = rng.uniform(-2, 2, image.shape).astype(np.float32)
-    for dtype, moved in ((np.float32, None), (np.float16, None), (np.float32, shift)):
-        expected = numpy.linear(image, axes, dtype, moved)
+    for dtype in (np.float32, np.float16):
+        expected = numpy.linear(image, axes, dtype)
         assert expected.dtype == dtype
-        assert np.array_equal(torch_.linear(image, axes, dtype, moved), expected)
-
-
-def test_an_image_shifted_by_whole_voxels_is_moved_and_its_edge_repeats() -> None:
-    image = np.arange(12, dtype=np.float32).reshape(1, 4, 3)
-    whole: list[Axis] = [(np.arange(n), None) for n in image.shape]
-    expected = image[:, [2, 3, 3, 3]]
-    shift: Float = np.full(image.shape, 2, np.float32)
-    for each in (NumpyCompute(), TorchCompute("cpu")):
-        assert np.array_equal(each.linear(image, whole, np.float32, shift), expected)
+        assert np.array_equal(torch_.linear(image, axes, dtype), expected)
 
 
 def test_the_chosen_device_holds_within_its_block_and_thread() -> None:
