@@ -51,7 +51,11 @@ def remark(segmentation: Any) -> str:
     found = result_nodes.asFound(segmentation)
     names = ", ".join(_denied(found[1]).values()) if found is not None else ""
     text = _("The model says that there is no {names}: none is marked at any threshold.")
-    return text.format(names=names) if names else ""
+    denied = text.format(names=names) if names else ""
+    # The classifier has limits of its own, from its calibration; the slider is for looking, not for another diagnosis.
+    classed = found is not None and found[1].get("classification")
+    kept = _("The class of the case does not follow the threshold.") if classed else ""
+    return " ".join(part for part in (denied, kept) if part)
 
 
 def threshold(segmentation: Any) -> float:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import slicer
 from stand_in_cards import Card
-from StrokeSegApp import result_nodes, scene
+from StrokeSegApp import result_nodes, result_watch, scene
 
 from StrokeSegLib.io import write_image
 from StrokeSegLib.measure import measure_lesions
@@ -66,3 +67,20 @@ def addResultOf(folder: Path, node: Any, **choices: Any) -> Any:
     """A result in the scene, brought in as after a run; gives the segmentation node."""
     out = writeResult(folder, node, **choices)
     return result_nodes.bringIn(out, CARD, node, {"dwi": node.GetName()}, {"dwi": "/data/dwi.nii.gz"})[0]
+
+
+def maskOf(segmentation: Any, node: Any) -> Any:
+    """Of the first label's segment, on the grid of the volume node."""
+    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "StrokeSeg_1", node)
+
+
+def algorithmType(segmentation: Any) -> Any:
+    return result_watch.algorithmType(segmentation.GetSegmentation().GetSegment("StrokeSeg_1"))
+
+
+def paint(segmentation: Any, node: Any, voxels: Any = ((0, 0, 0),)) -> None:
+    """What the Segment Editor does: other voxels in the segment's labelmap."""
+    mask = maskOf(segmentation, node).copy()
+    for voxel in voxels:
+        mask[voxel] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, "StrokeSeg_1", node)
