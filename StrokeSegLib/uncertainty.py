@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import minimize
-from scipy.special import expit, logit
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io.box import Box, box_of
@@ -84,7 +83,7 @@ def uncertainty_map(probability: Mapping[int, Volume], labels: Volume) -> Volume
     def fill(n: int) -> None:
         k, rows, columns = box[0].start + n, box[1], box[2]
         seen = {
-            value: expit(
+            value: _from_log_odds(
                 (1 - SURROUNDINGS) * _log_odds(p[k, rows, columns]) + SURROUNDINGS * blurred[value].slice_of(n)
             )
             for value, p in maps.items()
@@ -142,7 +141,17 @@ class _Blurred:
 
 
 def _log_odds(p: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(logit(np.clip(p, _EDGE, 1 - _EDGE)), np.float32)
+    """As scipy's logit to a millionth; single floats all the way, whose logarithm numpy takes many at a time."""
+    odds = np.clip(p, np.float32(_EDGE), np.float32(1 - _EDGE))
+    odds /= 1 - odds
+    return np.asarray(np.log(odds, out=odds))
+
+
+def _from_log_odds(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities; as scipy's expit to a millionth. The array given is written over."""
+    np.exp(np.negative(x, out=x), out=x)
+    x += 1
+    return np.asarray(np.reciprocal(x, out=x))
 
 
 def _widened(box: Box | None, margins: Sequence[int], shape: Sequence[int]) -> Box | None:
