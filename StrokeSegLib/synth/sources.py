@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -52,7 +55,9 @@ def load_sources(anatomy: Path | None, lesions: Path | None) -> Sources:
     if lesions is None:
         return Sources(tuple(heads))
     library = load_lesions(lesions)
-    return Sources(tuple(register_to_template(head, library) for head in heads), library)
+    # SimpleITK lets other threads run, and each registration is one thread's work: as many at a time as cores.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return Sources(tuple(pool.map(register_to_template, heads, repeat(library))), library)
 
 
 def mirrored(head: Head) -> Head:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -19,9 +21,12 @@ def template() -> LesionLibrary:
     return LesionLibrary((), grown.astype(np.float32))
 
 
-def test_a_registration_gives_the_same_each_time(template: LesionLibrary) -> None:
-    head = procedural_head(np.random.default_rng(2))
-    found = [register_to_template(head, template).to_template for _ in range(3)]
-    assert found[0] is not None
-    assert np.array_equal(found[0], found[1])
-    assert np.array_equal(found[0], found[2])
+def test_a_registration_gives_the_same_each_time_and_beside_others(template: LesionLibrary) -> None:
+    heads = [procedural_head(np.random.default_rng(seed)) for seed in (2, 3)]
+    alone = [register_to_template(head, template).to_template for head in (*heads, *heads)]
+    with ThreadPoolExecutor(4) as pool:
+        beside = list(pool.map(lambda head: register_to_template(head, template).to_template, [*heads, *heads]))
+    for number, found in enumerate((*alone, *beside)):
+        expected = alone[number % 2]
+        assert expected is not None
+        assert np.array_equal(found, expected)
