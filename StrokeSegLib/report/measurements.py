@@ -10,6 +10,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import metadata
 from os import PathLike, fspath
 from typing import Any
@@ -201,10 +202,16 @@ def software_versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for package in SOFTWARE:
         try:
-            versions[package] = metadata.version(package)
+            versions[package] = _version(package)
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+@cache
+def _version(package: str) -> str:
+    """Metadata is parsed once a process, which takes some milliseconds a package; one that is missing is not kept."""
+    return metadata.version(package)
 
 
 def _label(value: int, name: str, lesions: Sequence[Lesion]) -> dict[str, Any]:
