@@ -262,6 +262,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/synth/ct_artifacts.py
   StrokeSegLib/synth/ct_chronic.py
   StrokeSegLib/synth/ct_distractors.py
+  StrokeSegLib/synth/ct_hardening.py
   StrokeSegLib/synth/ct_infarct.py
   StrokeSegLib/synth/ct_ranges.py
   StrokeSegLib/synth/ct_sampling.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from StrokeSegLib.synth.ct_hardening import bone_error_mm
 from StrokeSegLib.synth.ct_ranges import CtRanges
 from StrokeSegLib.synth.ct_tissues import Mixture
 from StrokeSegLib.synth.fields import Float, blur_mm, gaussian, stretch
@@ -14,8 +15,12 @@ AIR_HU = -1000.0
 
 
 def beam_hardening(rng: np.random.Generator, hu: Float, mixture: Mixture, grid: ScanGrid, ranges: CtRanges) -> Float:
-    """HU added: a bright rim under bone, and dark bands along rays that cross much bone (between the petrous bones)."""
-    added = np.zeros(hu.shape, np.float32)
+    """HU added: a bright rim under bone, a bright vertex, and dark bands along rays that cross much bone."""
+    error_mm = bone_error_mm(mixture.bone, grid.spacing_mm)
+    brain = mixture.brain > 0.3
+    if brain.any():  # which a scanner's zero is set for
+        error_mm = error_mm - np.float32(np.median(error_mm[brain]))
+    added = np.clip(np.float32(rng.uniform(*ranges.hardening_hu_per_mm)) * error_mm, -20, 45) * brain
     for at_bone_hu, fwhm_mm in ((ranges.glow_hu, ranges.glow_fwhm_mm), (ranges.cup_hu, ranges.cup_fwhm_mm)):
         width, height = rng.uniform(*fwhm_mm), rng.uniform(*at_bone_hu)
         near = _wide_blur(mixture.bone, grid.spacing_mm, width)
@@ -23,7 +28,7 @@ def beam_hardening(rng: np.random.Generator, hu: Float, mixture: Mixture, grid: 
         beside = near[(mixture.brain > 0.5) & (mixture.bone > 0)]
         if beside.size:
             share = near / np.float32(max(float(np.median(beside)), 1e-3))
-            added += np.clip(share, 0, 1.5) * np.float32(height) * (mixture.brain > 0.3)
+            added += np.clip(share, 0, 1.5) * np.float32(height) * brain
     strength = rng.uniform(*ranges.streak_hu)
     # Rays on a coarse in-plane grid, in a few directions; only bone that exceeds the neighboring rays' leaves a band.
     stride = max(1, round(2.0 / grid.spacing_mm[0]))

@@ -30,6 +30,7 @@ QUIET: CtRanges = replace(
     ventricle_growth=(0, 0),
     glow_hu=(0, 0),
     cup_hu=(0, 0),
+    hardening_hu_per_mm=(0, 0),
     streak_hu=(0, 0),
     infarct_edge_mm=(0.01, 0.01),
     infarct_fade=(0, 0),

@@ -26,6 +26,7 @@ PLAIN: CtRanges = replace(
     tissue_texture_hu=(0, 0),
     glow_hu=(0, 0),
     cup_hu=(0, 0),
+    hardening_hu_per_mm=(0, 0),
     streak_hu=(0, 0),
     falx_chance=0,
     old_infarct_chance=0,
