@@ -54,6 +54,14 @@ def test_negative_adc_in_the_air_does_not_disturb_the_unit() -> None:
     assert find_adc_unit(adc, dwi).power == 0
 
 
+def test_a_head_with_more_fluid_than_brain_has_its_adc_unit_too() -> None:
+    """Three fifths of what is not background are CSF, a third as bright as the brain on DWI."""
+    fluid = np.arange(1000).reshape(10, 10, 10) % 5 < 3
+    adc, dwi = np.where(fluid, 3.0, 0.85).astype(np.float32), np.where(fluid, 100.0, 300.0).astype(np.float32)
+    for power, factor in ((0, 1.0), (3, 1e-3), (-3, 1e3)):
+        assert find_adc_unit(adc * np.float32(factor), dwi).power == power
+
+
 def test_the_dwi_scale_is_the_median_of_parenchyma() -> None:
     dwi, adc = phantom()
     assert dwi_scale(dwi, adc, brain_mask(dwi, adc)) == pytest.approx(200)
