@@ -63,7 +63,7 @@ def movement(shift: Float, matter: NDArray[np.bool_]) -> Movement:
     """Each voxel is a box of signal whose two ends move each by the shift there: squeezed, stretched or turned over.
 
     Args:
-        shift: Voxels along ``j``, shape ``(K, J, I)``; no signal's ends are further apart than those of its neighbors.
+        shift: Voxels along ``j``, shape ``(K, J, I)``; the ends of two neighbors that meet move alike.
         matter: Where there is signal at all; elsewhere the shift does not count.
     """
     rows, columns = shift.shape[1:]
