@@ -15,6 +15,8 @@ from StrokeSegLib.preprocess.brain import PARENCHYMA_ADC_UM2_PER_MS, foreground
 TYPICAL_BRAIN_ADC_UM2_PER_MS = 0.9
 #: A power of ten fits when the median lies within this factor of the typical value (log10).
 UNIT_TOLERANCE_LOG10 = 0.4
+#: CSF's, um2/ms, with some noise.
+FLUID_ADC_UM2_PER_MS = 3.4
 #: Names of the units in use, by the factor to um2/ms.
 ADC_UNITS = {0: "10⁻³ mm²/s", 3: "mm²/s", -3: "10⁻⁶ mm²/s"}
 #: Network inputs are clipped here: DWI in multiples of the brain's median, ADC in um2/ms.
@@ -64,7 +66,7 @@ def find_adc_unit(adc: NDArray[np.float32], dwi: NDArray[np.float32]) -> AdcUnit
     """The unit of an ADC map, from the median over the bright part of the DWI: healthy brain is known in um2/ms.
 
     In an old head fluid may be the greater part of that. It is darker on DWI than brain, so where the median fits no
-    unit, that of the brightest quarter is looked at.
+    unit, that of the brightest quarter is looked at; all together must then lie between it and fluid.
 
     Raises:
         InputError: No power of ten brings the median near a brain's.
@@ -73,16 +75,23 @@ def find_adc_unit(adc: NDArray[np.float32], dwi: NDArray[np.float32]) -> AdcUnit
     values, signal = adc[usable], dwi[usable]
     if values.size == 0:
         raise InputError("adc has no positive value inside the brain; needed an ADC map; check the roles of the inputs")
-    medians = (float(np.median(values)), float(np.median(values[signal >= np.percentile(signal, 75)])))
-    for median in medians:
-        exact = np.log10(TYPICAL_BRAIN_ADC_UM2_PER_MS / median)
-        power = round(exact)
-        if abs(exact - power) <= UNIT_TOLERANCE_LOG10:
-            return AdcUnit(power)
+    median, of_brightest = np.median(values), np.median(values[signal >= np.percentile(signal, 75)])
+    power = _fitting_power(float(median))
+    if power is not None:
+        return AdcUnit(power)
+    power = _fitting_power(float(of_brightest))
+    if power is not None and of_brightest <= median <= FLUID_ADC_UM2_PER_MS * 10.0**-power:
+        return AdcUnit(power)
     raise InputError(
-        f"adc has a median of {medians[0]:.3g} in the brain, which fits no ADC unit (about 0.9 in 10⁻³ mm²/s, 0.0009 "
-        "in mm²/s, 900 in 10⁻⁶ mm²/s); check that adc is an ADC map and dwi the b≈1000 image"
+        f"adc has a median of {median:.3g} in the brain, which fits no ADC unit (about 0.9 in 10⁻³ mm²/s, 0.0009 in "
+        "mm²/s, 900 in 10⁻⁶ mm²/s); check that adc is an ADC map and dwi the b≈1000 image"
     )
+
+
+def _fitting_power(median: float) -> int | None:
+    exact = np.log10(TYPICAL_BRAIN_ADC_UM2_PER_MS / median)
+    power = round(exact)
+    return power if abs(exact - power) <= UNIT_TOLERANCE_LOG10 else None
 
 
 def dwi_scale(dwi: NDArray[np.float32], adc_um2_per_ms: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:

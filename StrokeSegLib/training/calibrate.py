@@ -25,15 +25,15 @@ from StrokeSegLib.systems import SYSTEMS, System
 from StrokeSegLib.training.calibrate_classes import VPRED_ABOVE, ClassLimits
 from StrokeSegLib.training.calibrate_dice import dice_by_size
 from StrokeSegLib.training.calibrate_lesions import dice_of_probable, fitted, marked_lesions
-from StrokeSegLib.training.calibrate_planes import PlanesCase, choose_planes
+from StrokeSegLib.training.calibrate_planes import PlanesCase, choose_planes, without_denied
 from StrokeSegLib.training.pool import SynthSource, generated_case, load_heads
 from StrokeSegLib.uncertainty import LesionModel
 from StrokeSegLib.volume import Volume
 
 #: Candidates; the mean Dice over the cases decides.
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-#: From the smallest emboli that are read on diffusion MRI (3.4 mm, 0.02 mL) to what perfusion maps are read from.
-SMALLEST_ML = (0.0, 0.02, 0.05, 0.1, 0.3, 1.0)
+#: mL. The smallest emboli that are read on diffusion MRI have 0.02 (3.4 mm); no bleed of 0.3 or more is left out.
+SMALLEST_ML = (0.0, 0.02, 0.05, 0.1, 0.3)
 #: Seeds of the held-out heads start here; training counts from far below.
 HELD_OUT_SEED = 9_000_000
 #: A lesion less likely than this to be one is more likely none.
@@ -149,6 +149,7 @@ def calibrate(
         said = _planes(replace(card, temperature=temperature), backends, cases, cooled, progress)
         chosen = choose_planes(said, THRESHOLDS, SMALLEST_ML)
         thresholds, smallest, best, classes = chosen.k, chosen.min_lesion_ml, chosen.dice, chosen.classes
+        cooled = without_denied(said, chosen)  # what is not marked teaches nothing of marked lesions
     else:
         thresholds, smallest, best = best_thresholds(cooled, truths, system)
     known = marked_lesions(cooled, truths, thresholds, smallest)

@@ -95,6 +95,19 @@ def choose_planes(
     return best
 
 
+def without_denied(cases: Sequence[PlanesCase], choice: PlanesChoice) -> list[dict[int, Volume]]:
+    """``highest`` of each case, 0 throughout where the classifier denies the label: there nothing is marked."""
+    result: list[dict[int, Volume]] = []
+    for case in cases:
+        kept = {}
+        for label, volume in case.highest.items():
+            (said,) = _classifications([case], [label], choice.k[label])
+            denied = not _found([said], choice.classes, label)[0]
+            kept[label] = volume.with_array(np.zeros_like(volume.array)) if denied else volume
+        result.append(kept)
+    return result
+
+
 def _dice(cases: Sequence[PlanesCase], label: int, k: float, smallest_ml: Sequence[float]) -> NDArray[np.float64]:
     """``(cases, sizes)``."""
     return np.array([dice_by_size(c.highest[label], c.truth.array == label, k, smallest_ml) for c in cases])

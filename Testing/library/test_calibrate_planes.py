@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from StrokeSegLib.training.calibrate_planes import PlanesCase, choose_planes
+from StrokeSegLib.training.calibrate_planes import PlanesCase, choose_planes, without_denied
 from StrokeSegLib.volume import Volume
 
 SHAPE = (10, 10, 10)
@@ -57,3 +57,14 @@ def test_specks_are_dropped_by_size_and_a_class_by_its_volume() -> None:
     assert found.min_lesion_ml == 0.3
     assert found.classes.min_volume_ml == 1.0
     assert found.dice == 1.0
+
+
+def test_where_a_class_is_denied_nothing_is_marked() -> None:
+    """The first test's heads: the limit of 5.33 lies between an m of 6.67 and one of 4; label 2 is nowhere."""
+    ill = case({1: [(slice(0, 60), 0.7), (slice(60, 100), 0.4)]}, 2.0, slice(0, 100))
+    healthy = case({1: [(slice(200, 250), 0.5)]}, 1.2, None)
+    choice = choose_planes([ill, healthy], (0.3, 0.6), (0.0,))
+    of_ill, of_healthy = without_denied([ill, healthy], choice)
+    assert np.array_equal(of_ill[1].array, ill.highest[1].array)
+    assert not of_healthy[1].array.any()
+    assert healthy.highest[1].array.any()
