@@ -53,6 +53,7 @@ CALM_CT = replace(
     tilt_degrees=(-3, 3),
     warp_mm=(1.0, 1.5),
     noise_hu=(1.5, 2.5),
+    hardening_hu_per_mm=(0.0, 1.0),
     sharp_kernel_chance=0.0,
     motion_chance=0.0,
     metal_chance=0.0,
