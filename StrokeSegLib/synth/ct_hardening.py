@@ -28,7 +28,7 @@ def bone_error_mm(bone: Float, spacing_mm: tuple[float, float, float]) -> Float:
         bone: Part of each voxel, 0..1, shape ``(K, J, I)``; slices are axial.
 
     Returns:
-        float32; of use outside of bone alone, and on ``STEP_MM`` smooth.
+        float32, smooth over ``STEP_MM``; of use outside bone only.
     """
     stride = max(1, round(STEP_MM / spacing_mm[0]))
     fine = blur_mm(bone, (*spacing_mm[:2], 1e6), STEP_MM)

@@ -74,7 +74,8 @@ class CtRanges:
     glow_fwhm_mm: Range = (4.0, 12.0)
     cup_hu: Range = (-3.0, 14.0)
     cup_fwhm_mm: Range = (15.0, 50.0)
-    #: HU a mm of what bone's hardened beam leaves (``ct_hardening.py``): about 10 mm at the vertex, 2 in the middle.
+    #: HU a mm of what bone's hardened beam leaves (``ct_hardening.py``), which is most at the vertex. The upper end
+    #: covers the one real CT that generated heads were laid beside.
     hardening_hu_per_mm: Range = (0.0, 4.0)
     streak_hu: Range = (0.0, 14.0)  # dark bands between dense bones
     motion_chance: float = 0.10

@@ -43,6 +43,10 @@ class DiffusionRanges:
     # --- acquisition
     b_s_per_mm2: Range = (800, 1400)
     te_ms: Range = (55, 110)
+    tesla: tuple[float, ...] = (1.5, 3.0)
+    #: EPI's: echo spacings of 0.5-1 ms, 96-192 lines, two- to threefold parallel imaging. Signal moves and piles up
+    #: by it where the field is off (``epi.py``), in bands that must not be marked.
+    readout_s: Range = (0.015, 0.060)
     in_plane_mm: Range = (0.9, 2.3)
     slice_mm: Range = (2.0, 6.5)
     isotropic_2mm_chance: float = 0.3  # 1.8-2.2 mm cubes, as many research and resampled scans have
@@ -80,10 +84,6 @@ class DiffusionRanges:
     visible_contrast: float = 0.14
     visible_noise_sd: float = 1.5
     # --- what must not be marked
-    tesla: tuple[float, ...] = (1.5, 3.0)
-    #: EPI's: echo spacings of 0.5-1 ms, 96-192 lines, two- to threefold parallel imaging. Signal moves and piles up
-    #: by it where the field is off (``epi.py``).
-    readout_s: Range = (0.015, 0.060)
     plexus_bright_chance: float = 0.35
     white_matter_disease_chance: float = 0.45
     old_infarct_chance: float = 0.20

@@ -267,11 +267,10 @@ def best_thresholds(
         Thresholds by label, the smallest lesion in mL, and their mean Dice.
     """
     best: tuple[float, float, tuple[float, ...]] = (-1.0, 0.0, ())
-    sizes = SMALLEST_ML
     table = np.array(
-        [[_mean_dice(maps, truths, value, t, sizes) for t in THRESHOLDS] for value in system.labels]
+        [[_mean_dice(maps, truths, value, t, SMALLEST_ML) for t in THRESHOLDS] for value in system.labels]
     )  # (labels, thresholds, sizes)
-    for number, smallest in enumerate(sizes):
+    for number, smallest in enumerate(SMALLEST_ML):
         scores = table[:, :, number]
         last_best = scores.shape[1] - 1 - scores[:, ::-1].argmax(axis=1)
         chosen = tuple(THRESHOLDS[n] for n in last_best)

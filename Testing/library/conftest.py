@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from worker_processes import COMMAND
+
+from StrokeSegLib.worker.client import Worker
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -25,3 +29,20 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real images (../shared/data) are not here")
     return folder
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Temporary files come here, where a test can see whether any is left."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def worker(temporary: Path) -> Iterator[Worker]:
+    """A client of a worker whose methods need no network, closed at the end."""
+    made = Worker(COMMAND)
+    yield made
+    made.close()

@@ -5,33 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 
 import pytest
-from worker_processes import COMMAND, LONG, alive, begun, signals, until
+from worker_processes import LONG, alive, begun, signals, until
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.worker.client import JobCancelledError, Worker, WorkerError
 from StrokeSegLib.worker.process import Child
 from StrokeSegLib.worker.telling import INTERVAL_S, CancelledError, Telling
 
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path, monkeypatch):
-    """Temporary files come here, where a test can see whether any is left."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture
-def worker():
-    made = Worker(COMMAND)
-    yield made
-    made.close()
+pytestmark = pytest.mark.usefixtures("temporary")
 
 
 def test_two_jobs_at_once_are_both_answered_in_their_order(worker):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import tempfile
 
 import pytest
 from worker_processes import COMMAND, LONG, Spoken, alive, begun, request, signals, until
@@ -15,21 +14,7 @@ from StrokeSegLib.worker.client import JobCancelledError, Worker
 from StrokeSegLib.worker.process import SCRATCH_MARK, make_scratch
 from StrokeSegLib.worker.serving import remove_scratch
 
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path, monkeypatch):
-    """Temporary files come here, where a test can see whether any is left."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture
-def worker():
-    made = Worker(COMMAND)
-    yield made
-    made.close()
+pytestmark = pytest.mark.usefixtures("temporary")
 
 
 def test_lines_that_are_no_request_get_json_rpcs_errors_and_the_worker_lives():
