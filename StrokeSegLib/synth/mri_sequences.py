@@ -73,6 +73,7 @@ class MriRanges:
     t2_tr_ms: Range = (3000, 6000)
     in_plane_mm: Range = (0.5, 1.0)
     slice_mm: Range = (4.0, 6.0)
+    psf_fwhm_pixel: Range = (0.8, 1.8)  # sharpness in the plane; scanners interpolate
     volume_scan_chance: float = 0.5  # T1 and T2 as 3D scans of about 1 mm
     noise: Range = (0.01, 0.06)  # SD over white matter's signal
     bias: Range = (0.0, 0.20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,11 @@ from StrokeSegLib.synth.mri_tissues import Tables, averaged, mixed, reference_si
 from StrokeSegLib.synth.placement import ScanGrid
 
 STRUCTURAL = ("flair", "t1", "t2")
+#: Sub-samples through a slice lie no further apart, mm, which is a label map's own voxel: with fewer, a border that
+#: runs aslant through a thick slice turns into steps, and sulci into speckle.
+SUB_SAMPLE_MM = 1.0
+#: What a pixel averages over, as a Gaussian's sigma in pixels.
+PIXEL_SIGMA = 0.35
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +61,7 @@ def structural_image(
         flow = low * np.clip(smooth_field(rng, shape, own.spacing_mm, 12.0) - rng.uniform(0.8, 1.6), 0, 1)
         image = image + flow * mean["csf"] * np.float32(0.8 * reference_signal(mean["normal flair"], mean["white"]))
     image = image * np.exp(rng.uniform(*ranges.bias) * smooth_field(rng, shape, own.spacing_mm, rng.uniform(60, 150)))
-    image = gaussian(image, (0, 0.35, 0.35))
+    image = gaussian(image, (0, *_blur(rng.uniform(*ranges.psf_fwhm_pixel) * in_plane, own)))
     if rng.random() < ranges.motion_chance:
         image = image + rng.uniform(0.01, 0.06) * np.roll(image, int(rng.integers(3, 12)), axis=1)
     grain = rng.standard_normal((2, *shape), dtype=np.float32) * np.float32(noise)
@@ -65,9 +71,14 @@ def structural_image(
     return grid, stretch(image, grid.shape)
 
 
+def _blur(fwhm_mm: float, grid: ScanGrid) -> list[float]:
+    """Sigma in pixels along ``j`` and ``i`` of a scan's sharpness together with a pixel's own width."""
+    return [math.hypot(PIXEL_SIGMA, fwhm_mm / 2.355 / spacing) for spacing in grid.spacing_mm[1::-1]]
+
+
 def _slab(rng: np.random.Generator, grid: ScanGrid, thickness: float, in_plane_mm: float) -> list[NDArray[np.float32]]:
     """Sub-samples over ``thickness`` (in slice distances) and a scan's own in-plane voxel."""
-    count = 3 if thickness * grid.spacing_mm[2] > 2 else 2
+    count = max(2, math.ceil(thickness * grid.spacing_mm[2] / SUB_SAMPLE_MM))
     steps = [np.diff(grid.head_mm, axis=axis).mean(axis=(1, 2, 3), keepdims=True) for axis in (3, 2, 1)]
     factors = [in_plane_mm / grid.spacing_mm[0], in_plane_mm / grid.spacing_mm[1], thickness]
     result = []
