@@ -224,6 +224,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/resources.py
   StrokeSegLib/result_folder.py
   StrokeSegLib/review/__init__.py
+  StrokeSegLib/review/adjudication.py
   StrokeSegLib/review/check.py
   StrokeSegLib/review/desk.py
   StrokeSegLib/review/durable.py

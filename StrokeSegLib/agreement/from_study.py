@@ -29,7 +29,7 @@ def ratings_of_study(folder: Path) -> tuple[tuple[Rating, ...], tuple[str, ...]]
     study = open_study(folder)
     ratings: list[Rating] = []
     without: Counter[tuple[str, str]] = Counter()
-    state = study_state(study)
+    state, judges = study_state(study), study.adjudicators()
     for case_id in study.case_ids:
         case = study.case(case_id)
         image = next(iter(case.images.values()), None)
@@ -39,7 +39,7 @@ def ratings_of_study(folder: Path) -> tuple[tuple[Rating, ...], tuple[str, ...]]
             ratings.append(Rating(case_id, case.patient, name, MODEL, result.segmentation, kind, image))
         for reader, reading in sorted(state.get(case_id, {}).items()):
             first = reading.first_decision
-            if first is None:
+            if first is None or reader in judges:
                 continue
             if first.status != "accepted" or first.version is None:
                 without[reader, first.status] += 1
@@ -50,6 +50,9 @@ def ratings_of_study(folder: Path) -> tuple[tuple[Rating, ...], tuple[str, ...]]
     notes += [
         f"{reader} {status} {count} case{'' if count == 1 else 's'}, without a mask, so they are in no number"
         for (reader, status), count in sorted(without.items())
+    ]
+    notes += [
+        f"{judge} settles what the others disagree on and has seen their marks, so is in no number" for judge in judges
     ]
     return tuple(ratings), tuple(notes)
 

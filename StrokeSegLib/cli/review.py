@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> None:
     """Adds the command's words."""
-    review = commands.add_parser("review", help="studies for readers: create, status, table, check")
-    kinds = review.add_subparsers(required=True, metavar="create|status|table|check", parser_class=type(review))
+    review = commands.add_parser("review", help="studies for readers: create, adjudicator, status, table, check")
+    kinds = review.add_subparsers(
+        required=True, metavar="create|adjudicator|status|table|check", parser_class=type(review)
+    )
     create = kinds.add_parser("create", help="make a study of the cases of a table")
     create.add_argument("--out", required=True, metavar="STUDY", help="folder of the study, new or empty")
     create.add_argument("--cases", required=True, metavar="TABLE", help="case table (.csv)")
@@ -26,6 +28,10 @@ def add_parser(commands: Any) -> None:
     )
     create.add_argument("--copy", action="store_true", help="copy the results into the study")
     create.set_defaults(command=_create)
+    adjudicator = kinds.add_parser("adjudicator", help="name who settles what the readers disagree on")
+    adjudicator.add_argument("study", metavar="STUDY")
+    adjudicator.add_argument("reader", metavar="ID", help="pseudonym of somebody who has read no case of the study")
+    adjudicator.set_defaults(command=_adjudicator)
     status = kinds.add_parser("status", help="how far the readers are")
     status.add_argument("study", metavar="STUDY")
     status.add_argument("--json", action="store_true", help="print JSON on stdout")
@@ -52,6 +58,16 @@ def _create(arguments: argparse.Namespace) -> None:
     print(f"strokeseg: {len(cases)} cases, {seen} with a model's result; the study is {study.folder}", file=sys.stderr)
 
 
+def _adjudicator(arguments: argparse.Namespace) -> None:
+    from StrokeSegLib.review import disagreements, name_adjudicator, open_study
+
+    study = open_study(arguments.study)
+    name_adjudicator(study, arguments.reader)
+    waiting = sum(each.settled_by is None for each in disagreements(study).values())
+    wait = f"{waiting} case{' waits' if waiting == 1 else 's wait'} for a decision"
+    print(f"strokeseg: {arguments.reader} is an adjudicator of {study.folder}; {wait}", file=sys.stderr)
+
+
 def _status(arguments: argparse.Namespace) -> None:
     from StrokeSegLib.review import open_study
 
@@ -64,11 +80,14 @@ def _status(arguments: argparse.Namespace) -> None:
     for reader, summary in content["readers"].items():
         counts = ", ".join(f"{count} {status}" for status, count in summary["cases"].items() if count)
         print(f"{reader}: {counts}; {summary['signed']} signed; {summary['seconds'] / 60:.1f} min")
+    for case_id, one in content["disagreements"].items():
+        why = f"Dice {one['dice']:.2f}" if one["dice"] is not None else "other decisions, or a flag"
+        print(f"{case_id}: {' and '.join(one['readers'])} ({why}); {one['settled_by'] or 'nobody'} settled it")
 
 
 def _content(study: Study) -> dict[str, Any]:
     """What ``--json`` prints: per reader the number of cases by status, and per case each reader's reading."""
-    from StrokeSegLib.review import STATUSES, CaseReading, study_state
+    from StrokeSegLib.review import STATUSES, CaseReading, disagreements, study_state
 
     state = study_state(study)
     readers: dict[str, Any] = {}
@@ -92,7 +111,14 @@ def _content(study: Study) -> dict[str, Any]:
         }
         for case_id in study.case_ids
     }
-    return {"study_id": study.study_id, "readers": readers, "cases": cases}
+    open_ones = {
+        case_id: {"readers": list(one.readers), "dice": one.dice, "settled_by": one.settled_by}
+        for case_id, one in disagreements(study).items()
+    }
+    who = list(study.adjudicators())
+    return {
+        "study_id": study.study_id, "readers": readers, "cases": cases, "adjudicators": who, "disagreements": open_ones
+    }  # fmt: skip
 
 
 def _table(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ A study is a folder::
     cases/<case_id>/case.json                        images by role, by reference: NIfTI, BIDS or DICOM
     cases/<case_id>/models/<model>-<hash8>.json      where a model's result folder is, and the hash of its mask
     cases/<case_id>/models/<model>-<hash8>/          the result folder itself, where it was copied in
+    adjudicators/<reader>.json                       who settles what the readers disagree on
     readers/<reader>/events/<time>-<random>.json     one thing that the reader did
     readers/<reader>/segmentations/<sha256>.seg.nrrd one version that the reader made, named by its content
     index.sqlite                                     a cache of the events, which may be deleted at any time
@@ -17,11 +18,13 @@ left out, and ``check_study`` names them. Paths are relative to the file that ho
 images can be moved together.
 
 Case ids are chosen by the user. Patient ids of a case table become ``patient-001`` and so on; nothing is ever copied
-from an image's header. A reader sees the others' marks on a case only after deciding on it.
+from an image's header. A reader sees the others' marks on a case only after deciding on it; an
+adjudicator, who has read nothing before, sees all and has the last word.
 """
 
 from __future__ import annotations
 
+from StrokeSegLib.review.adjudication import Disagreement, disagreements, name_adjudicator
 from StrokeSegLib.review.check import Finding, check_study
 from StrokeSegLib.review.desk import (
     CaseFiles,
@@ -76,6 +79,7 @@ __all__ = [
     "CaseReading",
     "Comment",
     "Decision",
+    "Disagreement",
     "Event",
     "Finding",
     "LesionDecision",
@@ -99,9 +103,11 @@ __all__ = [
     "correct",
     "create_study",
     "current_version",
+    "disagreements",
     "first_doubtful",
     "flag",
     "fold",
+    "name_adjudicator",
     "next_case",
     "open_case",
     "open_study",

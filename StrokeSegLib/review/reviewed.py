@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from StrokeSegLib.case_table import Case
 from StrokeSegLib.errors import InputError
@@ -18,17 +18,18 @@ def reviewed_cases(study: Study, reader: str | None = None) -> tuple[Case, ...]:
     """The accepted cases, with the accepted version as truth: ``strokeseg train --data`` takes their table.
 
     Args:
-        reader: Whose word counts. None: in each case the reader who signed an acceptance last.
+        reader: Whose word counts. None: in each case an adjudicator's signed decision, and where there is none the
+            reader's who signed an acceptance last.
 
     Raises:
         InputError: No case was accepted, or an accepted version is gone or changed.
     """
     if reader is not None:
         check_name(reader, "reader")
-    state = study_state(study)
+    state, judges = study_state(study), study.adjudicators()
     cases = []
     for case in study.cases:
-        chosen = _chosen(state.get(case.case_id, {}), reader)
+        chosen = _chosen(state.get(case.case_id, {}), reader, judges)
         if chosen is not None and chosen.version is not None:
             truth, _ = whole_segmentation(study, case.case_id, chosen.version)
             cases.append(Case(case.case_id, case.patient, dict(case.images), truth, case.split, chosen.reader))
@@ -40,7 +41,9 @@ def reviewed_cases(study: Study, reader: str | None = None) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def _chosen(readings: Mapping[str, CaseReading], reader: str | None) -> CaseReading | None:
+def _chosen(readings: Mapping[str, CaseReading], reader: str | None, judges: Sequence[str]) -> CaseReading | None:
+    settled = {name: each for name, each in readings.items() if name in judges and each.signature is not None}
+    readings = settled if reader is None and settled else readings
     accepted = [reading for reading in readings.values() if reading.status == ACCEPTED]
     if reader is not None:
         return next((reading for reading in accepted if reading.reader == reader), None)

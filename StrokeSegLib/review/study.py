@@ -22,6 +22,7 @@ from StrokeSegLib.review.results import MEASUREMENTS, MODELS, ModelResult, read_
 
 FORMAT = 1
 STUDY, CASES, CASE, SEGMENTATIONS = "study.json", "cases", "case.json", "segmentations"
+ADJUDICATORS = "adjudicators"
 #: Cases named in an error.
 _NAMED = 5
 
@@ -52,12 +53,14 @@ class Study:
         study_id: Random; the same wherever the folder is.
         cases: In the order of the table that they came from.
         log: The readers' events.
+        compared: Dice by case and two versions, as far as somebody asked; versions never change.
     """
 
     folder: Path
     study_id: str
     cases: tuple[StudyCase, ...]
     log: EventLog = field(repr=False)
+    compared: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False)
     _numbers: dict[Path, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
@@ -101,6 +104,12 @@ class Study:
     def readers(self) -> tuple[str, ...]:
         """Who has a folder in the study, sorted."""
         return self.log.readers()
+
+    def adjudicators(self) -> tuple[str, ...]:
+        """Who settles what the readers disagree on, sorted; see ``adjudication``."""
+        folder = self.folder / ADJUDICATORS
+        names = [path.name for path in folder.glob("*.json")] if folder.is_dir() else []
+        return tuple(sorted(name.removesuffix(".json") for name in names if not name.startswith(TEMPORARY)))
 
     def events(self) -> tuple[Event, ...]:
         """All that all readers did, oldest first. Nobody is blinded here: see ``visible_state``."""

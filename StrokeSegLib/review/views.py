@@ -14,8 +14,13 @@ def study_state(study: Study) -> State:
 
 
 def visible_state(study: Study, reader: str) -> State:
-    """What a reader may see: the own readings, and the others' of cases that this reader was done with."""
+    """What a reader may see: the own readings, and the others' of cases that this reader was done with.
+
+    An adjudicator sees all.
+    """
     check_name(reader, "reader")
+    if reader in study.adjudicators():
+        return study_state(study)
     visible: State = {}
     for case_id, readings in study_state(study).items():
         own = readings.get(reader)
@@ -37,7 +42,10 @@ def case_reading(study: Study, reader: str, case_id: str) -> CaseReading:
 
 
 def others(study: Study, reader: str, case_id: str) -> dict[str, CaseReading]:
-    """Where the other readers stand with a case; empty until this reader has accepted, rejected or flagged it."""
+    """Where the other readers stand with a case.
+
+    Empty until this reader has accepted, rejected or flagged it, unless it is an adjudicator.
+    """
     study.case(case_id)
     readings = visible_state(study, reader).get(case_id, {})
     return {name: reading for name, reading in readings.items() if name != reader}

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.review.adjudication import disagreements
 from StrokeSegLib.review.lesions import model_rows
 from StrokeSegLib.review.state import DONE, STATUSES, CaseReading
 from StrokeSegLib.review.study import Study
@@ -56,6 +57,7 @@ def worklist(
     sort: str = "needs-human",
     statuses: Collection[str] | None = None,
     only_needs_human: bool = False,
+    only_disagreements: bool = False,
     seed: int = 0,
 ) -> tuple[WorkItem, ...]:
     """A reader's list.
@@ -66,10 +68,12 @@ def worklist(
             same place whatever else is filtered out). Ties are in the table's order.
         statuses: Only cases with these; all when None.
         only_needs_human: Only cases where a human must look.
+        only_disagreements: Only cases that an adjudicator has to settle, see ``disagreements``.
         seed: Of the random order.
 
     Raises:
-        InputError: There is no such sort or status, or a model result can not be read.
+        InputError: There is no such sort or status, a model result can not be read, or somebody who is no adjudicator
+            asks what the others disagree on.
     """
     unknown = [status for status in statuses or () if status not in STATUSES]
     if unknown or sort not in SORTS:
@@ -77,9 +81,17 @@ def worklist(
             f"a list has a sort of {', '.join(SORTS)} and statuses of {', '.join(STATUSES)}, "
             f"got {sort!r} and {unknown}: choose one of these"
         )
+    if only_disagreements and reader not in study.adjudicators():
+        raise InputError(
+            f"{reader} is no adjudicator of {study.folder}, and readers do not see what others disagree on: "
+            "show all cases, or see strokeseg review adjudicator"
+        )
+    asked = disagreements(study) if only_disagreements else study.case_ids
     state = visible_state(study, reader)
     items = [
-        _item(study, state.get(case_id, {}).get(reader) or CaseReading(case_id, reader)) for case_id in study.case_ids
+        _item(study, state.get(case_id, {}).get(reader) or CaseReading(case_id, reader))
+        for case_id in study.case_ids
+        if case_id in asked
     ]
     shown = [
         item for item in items
