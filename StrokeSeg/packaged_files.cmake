@@ -37,6 +37,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/panels/review_editor.py
   StrokeSegApp/panels/review_keys.py
   StrokeSegApp/panels/review_lesions.py
+  StrokeSegApp/panels/review_marks.py
   StrokeSegApp/panels/review_notes.py
   StrokeSegApp/panels/review_state.py
   StrokeSegApp/panels/review_tables.py

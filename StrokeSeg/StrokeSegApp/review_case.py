@@ -27,6 +27,8 @@ WINDOWS = {"ct": "brain", "dwi": "dwi"}
 #: Label values that a reader can draw where no model has said what it looks for.
 NAMES = {1: "ischemic lesion", 2: "hemorrhage"}
 OTHER_NAMES = {3: "penumbra"}
+#: Of another reader's outlines; no label has it.
+MARKS_COLOR = (1.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class CaseNodes:
         self.volumes: dict[str, Any] = {}
         self.segmentation: Any = None
         self._outOfSight: list[Any] = []
+        self._marks: Any = None
         try:
             for each, volume in read.images.items():
                 name = slicer.mrmlScene.GenerateUniqueName(f"{caseId} {each.upper()}")
@@ -133,6 +136,24 @@ class CaseNodes:
     def showImage(self, role: str) -> None:
         """Another image of the case behind the segmentation; the views stay where they are."""
         slicer.util.setSliceViewerLayers(background=self.volumes[role], fit=False)
+
+    def showMarks(self, labels: Volume | None, who: str = "") -> None:
+        """Another reader's marks as yellow outlines over the case's own; None takes them away. Nothing stores them."""
+        if self._marks is not None:
+            result_nodes.removeHidden([self._marks])
+            self._marks = None
+        if labels is None or not slicer.mrmlScene.IsNodePresent(self.reference):
+            return
+        named = {value: name.capitalize() for value, name in _allNames({}, labels).items()}
+        title = _("{segmentation}, marks of {reader}").format(segmentation=self.segmentation.GetName(), reader=who)
+        self._marks = scene.addSegmentation(self.reference, labels, named, who, title)
+        for segment in _segmentsOf(self._marks).values():
+            segment.SetColor(*MARKS_COLOR)
+            segment.SetTag(result_watch.ALGORITHM_TYPE, result_watch.SEMIAUTOMATIC)
+        display = self._marks.GetDisplayNode()
+        display.SetVisibility2DFill(False)
+        display.SetVisibility3D(False)
+        display.SetSliceIntersectionThickness(2)
 
     def setStatus(self, status: str) -> None:
         """Slicer's own status of every segment, as its segment tables show it: ``NotStarted``, ``Completed`` ..."""
@@ -184,7 +205,7 @@ class CaseNodes:
             if slicer.mrmlScene.IsNodePresent(node) and node.GetDisplayNode() is not None:
                 node.GetDisplayNode().SetVisibility(True)
         self._outOfSight.clear()
-        nodes = [self.segmentation, *self.volumes.values()]
+        nodes = [self._marks, self.segmentation, *self.volumes.values()]
         result_nodes.removeHidden([node for node in nodes if node is not None])
 
     def _segments(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp.load_ahead import LoadAhead
 from StrokeSegApp.review_case import CaseNodes, atOnce, readVolumes
 from StrokeSegApp.review_clock import Clock
@@ -38,6 +40,7 @@ class Reviewing:
         reader: The reader's pseudonym.
         files: What the study says of the open case; None without one.
         nodes: The open case in the scene; None without one.
+        adjudicates: Whether the reader settles what the others disagree on, and so sees their marks at once.
         edited: Whether there may be changes that are not stored yet.
         clock: Runs while the case is before the reader.
     """
@@ -50,6 +53,7 @@ class Reviewing:
         """
         self.reader = check_name(reader, "reader")
         self.study = review.open_study(folder)
+        self.adjudicates = reader in self.study.adjudicators()
         self.files: Any = None
         self.nodes: CaseNodes | None = None
         self.edited = False
@@ -66,11 +70,9 @@ class Reviewing:
 
     # The list
 
-    def items(self, sort: str, statuses: Sequence[str] | None = None, onlyNeedsHuman: bool = False) -> list[Any]:
-        """The worklist, see ``StrokeSegLib.review.worklist``."""
-        return list(
-            review.worklist(self.study, self.reader, sort=sort, statuses=statuses, only_needs_human=onlyNeedsHuman)
-        )
+    def items(self, sort: str, **only: Any) -> list[Any]:
+        """The worklist, or some of it, see ``StrokeSegLib.review.worklist``."""
+        return list(review.worklist(self.study, self.reader, sort=sort, **only))
 
     def refreshed(self, item: Any) -> Any:
         """A line of the list as the reader stands with it now; asks for no file of other cases."""
@@ -229,8 +231,43 @@ class Reviewing:
         self._refresh()
 
     def others(self) -> dict[str, Any]:
-        """Where the other readers stand with the case; empty until this reader has decided on it."""
+        """Where the other readers stand with the case; empty until this reader has decided on it or adjudicates."""
         return review.others(self.study, self.reader, self.files.case_id)
+
+    def marks(self) -> dict[str, str]:
+        """Version by name of each other reader who has decided, as far as this reader may see it."""
+        return {n: r.version for n, r in sorted(self.others().items()) if r.finished_once and r.version is not None}
+
+    def showMarks(self, reader: str | None) -> None:
+        """Another reader's marks as outlines; None takes them away.
+
+        Raises:
+            InputError: They cannot be read.
+        """
+        if self.nodes is not None:
+            self.nodes.showMarks(None if reader is None else self._marksOf(reader), reader or "")
+
+    def takeOver(self, reader: str) -> None:
+        """Go on from another reader's marks; what this reader had is stored before.
+
+        Raises:
+            InputError: They cannot be read, or something cannot be written.
+        """
+        self.store()
+        labels = self._marksOf(reader)
+        review.correct(
+            self.study,
+            self.reader,
+            self.files.case_id,
+            labels,
+            comment=_("marks of {reader} taken over").format(reader=reader),
+        )
+        self._refresh()
+        if self.nodes is not None:
+            self.nodes.setLabels(labels)
+
+    def _marksOf(self, reader: str) -> Volume:
+        return review.read_segmentation(self.study, self.files.case_id, self.marks()[reader])
 
     def _onEdited(self) -> None:
         first, self.edited = not self.edited, True

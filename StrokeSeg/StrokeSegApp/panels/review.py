@@ -15,6 +15,7 @@ from StrokeSegApp.panels.review_decision import ReviewDecision
 from StrokeSegApp.panels.review_editor import ReviewEditor
 from StrokeSegApp.panels.review_keys import NEXT, PREVIOUS, ReviewKeys
 from StrokeSegApp.panels.review_lesions import ReviewLesions
+from StrokeSegApp.panels.review_marks import ReviewMarks
 from StrokeSegApp.panels.review_notes import caseNotes, caseTitle
 from StrokeSegApp.panels.review_state import ReviewState
 from StrokeSegApp.panels.review_worklist import ReviewWorklist
@@ -40,6 +41,7 @@ class ReviewPanel:
         self._editor = ReviewEditor(ui.reviewEditorWidget)
         self._worklist = ReviewWorklist(ui, self._state)
         self._lesions = ReviewLesions(ui, self._state, self._editor, self.onStored)
+        self._marks = ReviewMarks(ui, self._state, self.onStored)
         self._decision = ReviewDecision(ui, self._state, self._lesions, self.onStored, self.update)
         ui.reviewCollapsibleButton.collapsed = True
         ui.reviewStudyPath.filters = ctk.ctkPathLineEdit.Dirs
@@ -137,6 +139,7 @@ class ReviewPanel:
             return
         self._ui.reviewCaseLabel.setText(caseTitle(self.work))
         self._lesions.show()
+        self._marks.show()
         self._decision.show()
         notes = caseNotes(self.work)
         self._ui.reviewNotesLabel.setText("\n".join(notes))

@@ -6,7 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-ALL, OPEN, LOOK = "all", "open", "needs-human"
+ALL, OPEN, LOOK, DISAGREE = "all", "open", "needs-human", "disagree"
 UNDECIDED = ("new", "opened", "corrected")
 
 
@@ -32,8 +32,26 @@ def fillChoices(filterSelector: Any, sortSelector: Any) -> None:
             selector.addItem(title, name)
 
 
+def offerDisagreements(filterSelector: Any, adjudicates: bool) -> None:
+    """What readers disagree on is a list for adjudicators alone, and theirs to begin with; others are not told."""
+    if (filterSelector.itemData(filterSelector.count - 1) == DISAGREE) == adjudicates:
+        return
+    filterSelector.blockSignals(True)
+    if adjudicates:
+        filterSelector.addItem(_("Readers disagree"), DISAGREE)
+        filterSelector.setCurrentIndex(filterSelector.count - 1)
+    else:
+        filterSelector.removeItem(filterSelector.count - 1)
+    filterSelector.blockSignals(False)
+
+
 def chosenItems(work: Any, filterName: str, sortName: str) -> list[Any]:
     """The worklist (of a ``Reviewing``) with a filter and an order."""
-    statuses = {ALL: None, LOOK: None, OPEN: UNDECIDED}.get(filterName, (filterName,))
-    items: list[Any] = work.items(sortName, statuses, filterName == LOOK)
+    statuses = {ALL: None, LOOK: None, DISAGREE: None, OPEN: UNDECIDED}.get(filterName, (filterName,))
+    items: list[Any] = work.items(
+        sortName,
+        statuses=statuses,
+        only_needs_human=filterName == LOOK,
+        only_disagreements=filterName == DISAGREE,
+    )
     return items

@@ -36,7 +36,7 @@ def _comments(work: Any) -> list[str]:
 
 
 def _others(work: Any) -> list[str]:
-    if not work.files.reading.finished_once:
+    if not work.files.reading.finished_once and not work.adjudicates:
         return [_("What other readers did is hidden until you have decided.")]
     lines = []
     for name, reading in sorted(work.others().items()):

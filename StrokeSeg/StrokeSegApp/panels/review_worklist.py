@@ -6,7 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from StrokeSegApp.panels.review_choices import chosenItems, fillChoices
+from StrokeSegApp.panels.review_choices import chosenItems, fillChoices, offerDisagreements
 from StrokeSegApp.panels.review_state import ReviewState
 from StrokeSegApp.panels.review_tables import fillWorklist, prepareWorklist
 from StrokeSegLib.review import DONE, next_case, previous_case, resume_case, upcoming
@@ -41,6 +41,7 @@ class ReviewWorklist:
             InputError: The study cannot be read.
         """
         ui = self._ui
+        offerDisagreements(ui.reviewFilterSelector, self._state.work.adjudicates)
         chosen = ui.reviewFilterSelector.currentData, ui.reviewSortSelector.currentData
         self._items = chosenItems(self._state.work, *chosen)
 
