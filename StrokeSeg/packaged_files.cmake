@@ -58,6 +58,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/review_result.py
   StrokeSegApp/reviewing.py
   StrokeSegApp/sample_data.py
+  StrokeSegApp/saving.py
   StrokeSegApp/scene.py
   StrokeSegApp/selftest.py
   StrokeSegApp/training.py

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 
 import pytest
@@ -210,6 +212,32 @@ def test_on_the_stand_in_the_table_is_copied_whole_with_places_and_totals(openPa
     assert [float(cell) for cell in rows[0][-3:]] == pytest.approx([12, 10, 12])
 
 
+def test_on_the_stand_in_the_findings_are_saved_for_spreadsheets_and_programs(openPanel, monkeypatch, tmp_path):
+    import qt
+
+    panel = apply(openPanel, "two")
+    waitForRun(panel)
+    click(panel.ui.lesionCopyButton)
+    copied = [line.split("\t") for line in QtWidgets.QApplication.clipboard().text().splitlines()]
+    for name in ("Befund – früh.csv", "all.json"):
+        monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_, name=name: str(tmp_path / name))
+        click(panel.ui.lesionSaveButton)
+    with (tmp_path / "Befund – früh.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file)) == copied
+    numbers = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert [lesion["label"] for lesion in numbers["lesions"]] == [1, 2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Befund – früh.csv", "all.json"]
+
+    said = []
+    monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, *_, **__: said.append(text), raising=False)
+    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: str(tmp_path / "gone" / "x.csv"))
+    click(panel.ui.lesionSaveButton)
+    assert "choose another folder" in said[0]
+    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: "")  # canceled
+    click(panel.ui.lesionSaveButton)
+    assert len(said) == 1
+
+
 def test_on_the_stand_in_two_kinds_of_findings_are_named_in_the_summary_and_in_each_row(openPanel):
     panel = apply(openPanel, "two")
     waitForRun(panel)
@@ -226,6 +254,7 @@ def test_on_the_stand_in_nothing_found_is_a_result(openPanel):
     assert panel.ui.lesionsCollapsibleButton.visible
     assert not panel.ui.lesionTable.visible
     assert not panel.ui.lesionCopyButton.visible
+    assert panel.ui.lesionSaveButton.visible
     assert panel.ui.statusLabel.text == "Done"
     assert len(segmentations()) == 1
 

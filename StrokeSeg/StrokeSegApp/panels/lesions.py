@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from StrokeSegApp import parameters, scene
+from StrokeSegApp.saving import saveFindings
+from StrokeSegLib.errors import InputError
 
 FINDING_COLUMN = 0
 PROBABILITY_COLUMN = 4
@@ -44,6 +48,7 @@ class LesionsPanel:
         table.connect("cellClicked(int,int)", self._jump)
         table.connect("currentCellChanged(int,int,int,int)", self._jump)
         ui.lesionCopyButton.connect("clicked(bool)", self.onCopy)
+        ui.lesionSaveButton.connect("clicked(bool)", self.onSave)
 
     def update(self) -> None:
         """Show the chosen result; none, or a node that is not one of ours, empties the section."""
@@ -53,6 +58,7 @@ class LesionsPanel:
             measurements = {}
         self._ui.summaryLabel.setText(_summary(measurements))
         self._ui.lesionCopyButton.setVisible(bool(measurements.get("lesions")))
+        self._ui.lesionSaveButton.setVisible(bool(measurements))  # that nothing was found is a finding too
         self._ui.classLabel.setText(_class(measurements))
         self._ui.classLabel.setVisible(bool(self._ui.classLabel.text))
         notes = _notes(measurements)
@@ -64,6 +70,20 @@ class LesionsPanel:
         measurements = scene.storedMeasurements(parameters.result(self._logic.getParameterNode()))
         if measurements is not None:
             qt.QApplication.clipboard().setText(asTable(measurements))
+
+    def onSave(self, checked: bool = False) -> None:
+        result = parameters.result(self._logic.getParameterNode())
+        measurements = scene.storedMeasurements(result)
+        if measurements is None:
+            return
+        kinds = ";;".join((_("Table (*.csv)"), _("All numbers (*.json)")))
+        proposed = f"{result.GetName()}.csv"
+        chosen = qt.QFileDialog.getSaveFileName(None, _("Save the findings"), proposed, kinds)
+        if chosen:
+            try:
+                saveFindings(Path(chosen), measurements, asTable(measurements))
+            except InputError as error:
+                slicer.util.errorDisplay(str(error))
 
     def _fill(self, measurements: Mapping[str, Any]) -> None:
         table = self._ui.lesionTable
