@@ -32,6 +32,11 @@ class ChildProcess:
         """None while it runs."""
         return self._tree.exit_code()
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended with all that it started."""
+        return self._tree.gone
+
     def newLines(self) -> list[str]:
         """The complete lines on standard error since the last call; after the end, an unfinished last line too."""
         ended = self.exitCode() is not None

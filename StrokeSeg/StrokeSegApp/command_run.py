@@ -67,7 +67,7 @@ class CommandRun:
     @property
     def gone(self) -> bool:
         """Whether the child process has ended: after a cancel, nothing writes any more then."""
-        return self._child.exitCode() is not None
+        return self._child.gone
 
     def poll(self) -> bool:
         """Read what the command says of its progress; True once it has ended."""

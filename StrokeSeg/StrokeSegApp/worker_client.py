@@ -131,7 +131,7 @@ class WorkerRun:
     def gone(self) -> bool:
         """Whether the process that worked for this run has ended: after a cancel, nothing writes any more then."""
         child = self._worker.child
-        return child is None or child.exit_code() is not None
+        return child is None or child.gone
 
     def release(self) -> None:
         """Let go of what only this run needed."""

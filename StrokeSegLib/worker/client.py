@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -220,9 +221,10 @@ class Worker:
         again = []
         for call in calls:
             # The first one was running; those behind it, and those that came as an idle worker ended, did no harm.
+            # An idle worker ends its own group: where a launcher stands between, that one dies of the signal.
             if call.cancelled_at is not None:
                 self._end_cancelled(call)
-            elif call.sent < 2 and (code == 0 or call is not calls[0]):
+            elif call.sent < 2 and (code in (0, -signal.SIGTERM) or call is not calls[0]):
                 again.append(call)
             else:
                 _clear(call)

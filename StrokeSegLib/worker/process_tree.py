@@ -9,11 +9,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 #: A program that is asked to end may clean up for this long before it is killed.
 GRACE_S = 0.5
+_LOOK_AGAIN_S = 0.02
 #: On Windows: no console window, and a group of its own.
 _CREATION_FLAGS = 0
 if sys.platform == "win32":
@@ -68,6 +70,11 @@ class ProcessTree:
         """None while it runs; the negative number of the signal that ended it."""
         return self._process.poll()
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended and, on Linux and macOS, all that it started too."""
+        return self.exit_code() is not None and not self._signal_group(0)
+
     def wait(self, seconds: float) -> bool:
         """Whether it has ended within so many seconds."""
         try:
@@ -87,8 +94,8 @@ class ProcessTree:
         It is asked to end and may clean up for ``grace_s`` seconds; not on Windows, where it is killed at once. With no
         time for it, it is not asked: half a clean-up would take away what another process is to go on with.
 
-        PythonSlicer is a launcher with the interpreter as its child on Windows and Linux: ending only the launcher
-        would leave the interpreter running.
+        PythonSlicer is a launcher with the interpreter as its child: ending only the launcher would leave the
+        interpreter running, and the launcher is gone at once when it is asked, while the interpreter cleans up.
         """
         if self._killed:  # its number may be another process's by now
             return
@@ -100,13 +107,21 @@ class ProcessTree:
         else:
             if grace_s > 0 and self.exit_code() is None:
                 self._signal_group(signal.SIGTERM)
-                self.wait(grace_s)
+                self._wait_for_all(grace_s)
             self._signal_group(signal.SIGKILL)  # also reaches grandchildren that outlived the launcher
         self._process.wait()
 
-    def _signal_group(self, number: int) -> None:
-        if sys.platform != "win32":
-            try:
-                os.killpg(self.process_id, number)
-            except (ProcessLookupError, PermissionError):  # macOS: "not permitted" of a group that has only zombies
-                pass
+    def _wait_for_all(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self.gone and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _signal_group(self, number: int) -> bool:
+        """Sends a signal, 0 to none of them; False where nobody is there, and on Windows, which has no such groups."""
+        if sys.platform == "win32":
+            return False
+        try:
+            os.killpg(self.process_id, number)
+        except (ProcessLookupError, PermissionError):  # macOS: "not permitted" of a group that has only zombies
+            return False
+        return True
