@@ -18,6 +18,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/hidden_volumes.py
   StrokeSegApp/input_checks.py
   StrokeSegApp/input_roles.py
+  StrokeSegApp/install_failures.py
   StrokeSegApp/load_ahead.py
   StrokeSegApp/loading.py
   StrokeSegApp/logic.py
