@@ -24,6 +24,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/logic.py
   StrokeSegApp/model_list.py
   StrokeSegApp/model_store.py
+  StrokeSegApp/panel_words.py
   StrokeSegApp/panels/__init__.py
   StrokeSegApp/panels/batch.py
   StrokeSegApp/panels/curve.py
