@@ -18,11 +18,13 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/hidden_volumes.py
   StrokeSegApp/input_checks.py
   StrokeSegApp/input_roles.py
+  StrokeSegApp/install_failures.py
   StrokeSegApp/load_ahead.py
   StrokeSegApp/loading.py
   StrokeSegApp/logic.py
   StrokeSegApp/model_list.py
   StrokeSegApp/model_store.py
+  StrokeSegApp/panel_words.py
   StrokeSegApp/panels/__init__.py
   StrokeSegApp/panels/batch.py
   StrokeSegApp/panels/curve.py

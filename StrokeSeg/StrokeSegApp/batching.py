@@ -12,6 +12,7 @@ from typing import Any
 from StrokeSegApp.command_run import CommandRun
 from StrokeSegApp.input_roles import roleOfName
 from StrokeSegApp.model_store import modelWord
+from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegLib.case_table import Case, read_case_table, write_case_table
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.readers import detect_layout, read_layout
@@ -130,7 +131,7 @@ def _row(cells: Mapping[str, str | None]) -> Row:
         cells.get("status") or "",
         volumes,
         _number(cells.get("seconds")),
-        cells.get("error") or "",
+        inPanelWords(cells.get("error") or ""),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from StrokeSegApp.child_process import ChildProcess
 from StrokeSegApp.failures import explained
+from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegApp.progress import Progress, parseProgress
 from StrokeSegApp.worker_client import POLL_INTERVAL_MS, RunError, childCommand, environment
 from StrokeSegLib.errors import InputError
@@ -114,7 +115,7 @@ class CommandRun:
             code = self._child.exitCode()
             last = self._lines[-1] if self._lines else ""
             if code == EXIT_BAD_INPUT:
-                raise InputError(last.removeprefix(SPOKEN) or "the input was refused without a reason")
+                raise InputError(inPanelWords(last.removeprefix(SPOKEN)) or "the input was refused without a reason")
             if code not in self.goodCodes:
                 said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else f"exit code {code}"
                 log = "\n".join(self._lines)

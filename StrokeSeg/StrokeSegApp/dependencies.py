@@ -11,12 +11,16 @@ import importlib.util
 import re
 import sys
 import sysconfig
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
+from StrokeSegApp.install_failures import DECLINED, attempt, cure, cureOfFolder
 from StrokeSegApp.paths import resourcePath
 
 REQUIREMENTS_FILE = "requirements.txt"
@@ -76,16 +80,15 @@ def ensureTorch() -> str | None:
             "{package}: install the extension PyTorch in the Extensions Manager and restart Slicer;"
             " without a network, use 'Install from a folder' under Help"
         ).format(package=TORCH)
-    reason = ""
-    try:
-        # Only asks and runs pip. Whether torch works is found out in the worker's process, not in Slicer's.
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(
+    # The extension imports torch at its end to tell its version, so Slicer has it in memory until it is restarted; the
+    # Help section says so. There is no way around: only the extension knows which build this computer needs.
+    failure = attempt(
+        lambda: PyTorchUtils.PyTorchUtilsLogic().installTorch(
             askConfirmation=True, torchVersionRequirement=TORCH.removeprefix("torch")
         )
-    except Exception as error:  # declined, no network, no wheel for this driver, a full disk
-        reason = _oneLine(error)
+    )
     importlib.invalidate_caches()
-    return None if _satisfied(TORCH) else _explained([TORCH], reason)
+    return None if _satisfied(TORCH) else _explained([TORCH], failure.reason, failure.said or DECLINED)
 
 
 def ensureForDevice(device: str) -> str | None:
@@ -123,88 +126,61 @@ def installFromFolder(folder: Path) -> str | None:
     wanted = find()
     if not wanted:
         return None
-    reason = ""
-    try:
-        import slicer.packaging
-
-        slicer.packaging.pip_install(["--no-index", "--find-links", str(folder), *wanted], requester=REQUESTER)
-    except Exception as error:
-        reason = _oneLine(error)
+    command = ["--no-index", "--find-links", str(folder), *wanted]
+    with _request(keepTorch=find is missingForTraining and TORCH not in wanted) as request:
+        failure = attempt(lambda: _pip().pip_install(command, **request))
     importlib.invalidate_caches()
     missing = find()
     if not missing:
         return None
+    wheelsNeeded = _("add their wheels, and those that they need, for Python {version} of this system").format(
+        version=f"{sys.version_info.major}.{sys.version_info.minor}"
+    )
     return _("{packages} could not be installed from {folder}{reason}: {cure}").format(
         packages=", ".join(missing),
         folder=folder,
-        reason=f" ({reason})" if reason else "",
-        cure=_("add their wheels, and those that they need, for Python {version} of this system").format(
-            version=f"{sys.version_info.major}.{sys.version_info.minor}"
-        ),
+        reason=f" ({failure.reason})" if failure.reason else "",
+        cure=cureOfFolder(failure.said, wheelsNeeded),
     )
-
-
-def cure(reason: str) -> str:
-    """What to do about a failed installation, by what was said about it."""
-    said = reason.lower()
-    for words, advice in _cures():
-        if any(word in said for word in words):
-            return advice
-    return _("see the Help section for a check of this computer; without a network, install from a folder there")
-
-
-def _cures() -> list[tuple[tuple[str, ...], str]]:
-    """Words of an error message -> what to do, the more special first."""
-    return [
-        (("declined",), _("press the button again to be asked again")),
-        (
-            ("no route", "name resolution", "timed out", "connection", "proxy", "getaddrinfo", "unreachable"),
-            _("check the network and the proxy; without a network, use 'Install from a folder' under Help"),
-        ),
-        (
-            ("certificate", "ssl"),
-            _("the network inspects encrypted traffic: ask IT for its certificate, or use 'Install from a folder'"),
-        ),
-        (("no space", "disk full", "errno 28"), _("free some space on the disk that holds Slicer")),
-        (
-            ("winerror 206", "too long", "errno 36"),
-            _("install Slicer in a folder with a short name, such as C:\\Slicer, or allow long paths in Windows"),
-        ),
-        (
-            ("permission", "access is denied", "errno 13", "read-only"),
-            _("install Slicer where you may write, or close other Slicer windows and try again"),
-        ),
-        (("slicer.packaging",), _("Slicer 5.12 or newer is needed: get it from download.slicer.org")),
-        (
-            ("no matching distribution", "no compatible", "could not find a version"),
-            _("there is no build for this Slicer's Python: use the latest stable Slicer"),
-        ),
-    ]
 
 
 def _ensure(fileName: str, findMissing: Callable[[], list[str]]) -> str | None:
     missing = findMissing()
     if not missing:
         return None
-    reason = ""
-    try:
-        import slicer.packaging
-
-        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(resourcePath(fileName)), requester=REQUESTER)
-    except Exception as error:  # declined, no network, a proxy, a full disk: all end in the same one line
-        reason = _oneLine(error)
+    with _request(keepTorch=fileName == TRAINING_FILE) as request:
+        failure = attempt(lambda: _pip().pip_ensure(_pip().load_requirements(resourcePath(fileName)), **request))
     importlib.invalidate_caches()
     missing = findMissing()
-    return _explained(missing, reason) if missing else None
+    return _explained(missing, failure.reason, failure.said) if missing else None
 
 
-def _explained(missing: list[str], reason: str) -> str:
-    said = f" ({reason})" if reason else ""
-    return f"{', '.join(missing)}{said}; {cure(reason)}"
+def _pip() -> Any:
+    """Slicer's own installer, which Slicer before 5.12 does not have."""
+    import slicer.packaging
+
+    return slicer.packaging
 
 
-def _oneLine(error: Exception) -> str:
-    return " ".join(str(error).split())
+@contextmanager
+def _request(keepTorch: bool) -> Iterator[dict[str, Any]]:
+    """Who asks, for the title of Slicer's question; ``keepTorch`` binds pip to the build of torch that is there.
+
+    monai needs torch, and pip knows only the builds of its own index: without the bond it may bring another one.
+    """
+    version = torchVersion() if keepTorch and _satisfied(TORCH) else None
+    if version is None:
+        yield {"requester": REQUESTER}
+        return
+    with tempfile.TemporaryDirectory(prefix="StrokeSeg-") as folder:
+        bond = Path(folder) / "constraints.txt"
+        bond.write_text(f"torch=={version}\n", encoding="utf-8")
+        yield {"requester": REQUESTER, "constraints": bond}
+
+
+def _explained(missing: list[str], reason: str, said: str) -> str:
+    because = f" ({reason})" if reason else ""
+    return f"{', '.join(missing)}{because}; {cure(said)}"
 
 
 def _satisfied(line: str) -> bool:

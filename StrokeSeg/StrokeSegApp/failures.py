@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from StrokeSegApp.panel_words import inPanelWords
+
 
 def explained(message: str, said: str = "", exitCode: int | None = None) -> str:
     """A message with the cause and the cure where the failure is a known one, else as it is.
@@ -18,6 +20,7 @@ def explained(message: str, said: str = "", exitCode: int | None = None) -> str:
         exitCode: Of a process that died.
     """
     cure = _cureOfExit(exitCode) or _cureOfWords(f"{message}\n{said}".lower())
+    message = inPanelWords(message)
     return f"{message.rstrip('.')}. {cure[0].upper()}{cure[1:]}." if cure else message
 
 
@@ -48,6 +51,10 @@ def _cureOfWords(said: str) -> str:
         ),
         (("cudnn", "cublas"), _("the libraries of the graphics card do not fit each other: {cure}").format(cure=again)),
         (("not compiled with cuda",), _("this PyTorch can not use the graphics card: {cure}").format(cure=again)),
+        (
+            ("out of memory", "bad_alloc", "can't allocate memory", "alloc_failed", "not enough memory"),
+            _("the memory was not enough: close other programs, or choose CPU as the device"),
+        ),
         (("cuda error", "device-side assert"), _("the graphics card failed: {cure}").format(cure=cpu)),
         (("mps device", "mps backend"), _("the Apple GPU can not do this yet: {cure}").format(cure=cpu)),
         (

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from StrokeSegApp import parameters, scene
 from StrokeSegApp.input_roles import roleTitle
 from StrokeSegApp.logic import missingInputs
+from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegApp.volume_facts import factsOf
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.preprocess.geometry import onto_reference
@@ -58,7 +59,7 @@ def imageProblem(chosen: Mapping[str, Any]) -> str:
             volumes[role] = scene.volumeFromNode(node)
             check_modality(volumes[role].array, factsOf(node).modality or None, role)
         except InputError as error:
-            return f"{roleTitle(role)}: {error}"
+            return f"{roleTitle(role)}: {inPanelWords(str(error))}"
     first = next(iter(volumes))
     coarse = {role: _coarse(volume) for role, volume in volumes.items()}
     for role, volume in coarse.items():

@@ -161,7 +161,7 @@ def _checked(source: Path) -> ModelCard:
     file = source / CARD
     if not file.is_file():
         raise InputError(
-            f"{source} holds no {CARD}, a model folder is needed: strokeseg export --format model makes one"
+            f"{source} holds no {CARD}, a model folder is needed: choose one that 'Make a model' or an export made"
         )
     _checkCard(file)
     card = load_card(source)

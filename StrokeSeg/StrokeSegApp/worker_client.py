@@ -16,8 +16,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from StrokeSegApp.failures import explained
+from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegApp.paths import rootFolder
 from StrokeSegApp.progress import Progress
+from StrokeSegLib.errors import InputError
 from StrokeSegLib.worker.call import Call, JobCancelledError, WorkerError
 from StrokeSegLib.worker.client import CANCEL_S, Worker
 
@@ -99,6 +101,8 @@ class WorkerRun:
             return self._call.result()
         except JobCancelledError as error:
             raise RunError(_("The {what} was canceled.").format(what=self.words)) from error
+        except InputError as error:
+            raise InputError(inPanelWords(str(error))) from error
         except WorkerError as error:
             if error.exit_code is None:
                 raise RunError(explained(str(error), error.details), error.details) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import types
 
@@ -73,6 +74,88 @@ def test_a_failed_installation_becomes_one_line_with_its_reason_and_its_cure(mon
     line = dependencies.ensureRequirements()
     assert line.startswith(f"{ABSENT} ({' '.join(said.split())}); ")
     assert cure in line.split("; ", 1)[1]
+
+
+#: What pip says of a failure (its own words), and a word of the cure. Each failed download ends in the same two lines.
+NOT_FOUND = "ERROR: Could not find a version that satisfies the requirement x (from versions: none)"
+PIP_SAYS = [
+    (
+        "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'ProxyError('Cannot connect to"
+        " proxy.', NewConnectionError('Failed to establish a new connection: [Errno 111] Connection refused'))': /x/",
+        "check the network and the proxy",
+    ),
+    (
+        "WARNING: Retrying (Retry(total=0)) after connection broken by 'SSLError(SSLCertVerificationError(1, '[SSL:"
+        " CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in chain'))': /simple/x/",
+        "ask IT for its certificate",
+    ),
+    ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "free some space"),
+    ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/opt/x'", "may write"),
+    ("ERROR: Could not install packages due to an OSError: [WinError 206] The filename or extension", "short name"),
+    ("Collecting x", "latest stable Slicer"),
+]
+
+
+def failingPip(*lines):
+    """What Slicer's functions do when pip fails: each line is printed, and the error that is raised names none."""
+
+    def fail(*_, **__):
+        for line in lines:
+            print(line)
+        raise subprocess.CalledProcessError(1, "pip install")
+
+    return fail
+
+
+@pytest.mark.parametrize(("said", "cure"), PIP_SAYS)
+def test_the_cure_comes_from_what_pip_said_because_slicers_error_names_only_the_exit_code(
+    monkeypatch, tmp_path, capsys, said, cure
+):
+    requirements(monkeypatch, tmp_path, f"{ABSENT}\n")
+    failed = said if said.startswith("ERROR") else NOT_FOUND
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", failingPip("Collecting x", said, failed))
+    line = dependencies.ensureRequirements()
+    assert cure in line
+    assert "non-zero exit status" not in line
+    assert failed.removeprefix("ERROR: ") in line
+    assert "\n" not in line
+    assert said in capsys.readouterr().out  # Slicer's console still has all of it
+
+
+def test_torch_gets_its_cure_from_what_pip_said_as_well(monkeypatch, noTorch):
+    torchExtension(monkeypatch, failingPip(PIP_SAYS[0][0], NOT_FOUND))
+    assert "check the network and the proxy" in dependencies.ensureTorch()
+    torchExtension(monkeypatch, lambda **words: None)  # so the extension answers a "Cancel"
+    assert "asked again" in dependencies.ensureTorch()
+
+
+def test_a_folder_of_wheels_gets_its_cure_from_what_pip_said_or_lacks_wheels(monkeypatch, tmp_path):
+    requirements(monkeypatch, tmp_path, f"{ABSENT}\n")
+    folder = wheels(tmp_path / "wheels", "x")
+    monkeypatch.setattr(slicer.packaging, "pip_install", failingPip(PIP_SAYS[2][0]), raising=False)
+    assert "free some space" in dependencies.installFromFolder(folder)
+    monkeypatch.setattr(slicer.packaging, "pip_install", failingPip(NOT_FOUND), raising=False)
+    assert "add their wheels" in dependencies.installFromFolder(folder)
+
+
+def test_trainings_packages_leave_the_build_of_torch_that_is_there(monkeypatch, tmp_path):
+    requirements(monkeypatch, tmp_path, f"{ABSENT}\n")
+    versions = dependencies.packageVersion
+    monkeypatch.setattr(
+        dependencies, "packageVersion", lambda name: "2.9.0+cu128" if name == "torch" else versions(name)
+    )
+    monkeypatch.setattr(dependencies, "torchIsBroken", lambda: False)
+    bonds = []
+
+    def install(wanted, requester, constraints):
+        bonds.append(constraints.read_text())
+
+    monkeypatch.setattr(dependencies, "ensureRequirements", lambda: None)
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", install)
+    monkeypatch.setattr(slicer.packaging, "pip_install", install, raising=False)
+    assert ABSENT in dependencies.ensureTraining()
+    assert ABSENT in dependencies.installFromFolder(wheels(tmp_path / "wheels", "torch"))
+    assert bonds == ["torch==2.9.0+cu128\n"] * 2
 
 
 def test_an_installer_that_does_nothing_as_in_testing_mode_is_noticed(monkeypatch, tmp_path):

@@ -11,6 +11,7 @@ SAID = [
     ("RuntimeError: CUDA driver version is insufficient for CUDA runtime version", "update it"),
     ("RuntimeError: cuDNN error: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "do not fit each other"),
     ("AssertionError: Torch not compiled with CUDA enabled", "can not use the graphics card"),
+    ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB", "memory was not enough"),
     ("RuntimeError: CUDA error: an illegal memory access was encountered", "graphics card failed"),
     ("NotImplementedError: The operator 'aten::x' is not currently implemented for the MPS device", "Apple GPU"),
     ("OSError: [WinError 1455] The paging file is too small for this operation to complete", "paging file"),

@@ -75,7 +75,7 @@ def test_on_the_stand_in_a_wrong_volume_is_told_before_apply_and_apply_is_off(op
     panel = openPanel()
     selector = panel.ui.dwiSelector
     selector.setCurrentIndex(selector.findText("DWI"))
-    assert "looks like CT" in panel.ui.checkLabel.text
+    assert "looks like a CT" in panel.ui.checkLabel.text
     assert panel.ui.checkLabel.visible
     assert not panel.ui.applyButton.enabled
 

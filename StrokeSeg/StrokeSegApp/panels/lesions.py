@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from StrokeSegApp import parameters, scene
+from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegApp.saving import saveFindings
 from StrokeSegLib.errors import InputError
 
@@ -153,7 +154,8 @@ def _notes(measurements: Mapping[str, Any]) -> list[str]:
     """What a reader should know: why to look closely, then the warnings that are not among these reasons."""
     reasons = measurements.get("needs_review", {}).get("reasons", [])
     warnings = [each for each in measurements.get("warnings", []) if not any(each in reason for reason in reasons)]
-    return [_("Please check: {reason}").format(reason=reason) for reason in reasons] + warnings
+    notes = [_("Please check: {reason}").format(reason=reason) for reason in reasons] + warnings
+    return [inPanelWords(note) for note in notes]
 
 
 def _summary(measurements: Mapping[str, Any]) -> str:
