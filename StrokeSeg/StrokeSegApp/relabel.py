@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from StrokeSegApp import hidden_volumes, result_nodes, result_watch, scene
 from StrokeSegLib.io.box import boxed
-from StrokeSegLib.measure import measure_lesions
+from StrokeSegLib.measure import Lesion, measure_lesions
 from StrokeSegLib.postprocess import label_map
 from StrokeSegLib.report.measurements import (
     InputRecord,
@@ -138,14 +138,25 @@ def _measured(
 ) -> dict[str, Any]:
     """The measurements of the run with what follows from the new labels, as ``segment`` has them."""
     _node, found = result_nodes.asFound(segmentation)
-    plane = found.get("midsagittal_plane_lps")
     models = result_nodes.lesionModels(segmentation)
     lesions = [
         replace(one, probability=models[one.label].probability(one.mean_probability, one.volume_ml))
         if one.label in models and one.mean_probability is not None
         else one
-        for one in measure_lesions(labels, probability, plane=None if plane is None else np.array(plane))
+        for one in lesionsOf(found, labels, probability)
     ]
+    reasons = reasons_for_review(lesions, found["warnings"], probability, thresholds)
+    return {**withLesions(found, lesions, reasons), "thresholds": {str(value): t for value, t in thresholds.items()}}
+
+
+def lesionsOf(found: dict[str, Any], labels: Volume, probability: dict[int, Volume]) -> list[Lesion]:
+    """The lesions of other labels than the run's, left and right as the run told them."""
+    plane = found.get("midsagittal_plane_lps")
+    return measure_lesions(labels, probability, plane=None if plane is None else np.array(plane))
+
+
+def withLesions(found: dict[str, Any], lesions: list[Lesion], reasons: list[str]) -> dict[str, Any]:
+    """The measurements of the run with other lesions, and with other reasons to look closely."""
     anew = build_measurements(
         ModelRecord(
             found["model"],
@@ -157,10 +168,9 @@ def _measured(
         {role: InputRecord(entry["path"], tuple(entry["shape"]), ()) for role, entry in found["inputs"].items()},
         lesions,
         RunRecord(found["device"], found["backend"], found["seconds"], found["warnings"]),
-        review_reasons=reasons_for_review(lesions, found["warnings"], probability, thresholds),
+        review_reasons=reasons,
     )
-    changed = {key: anew[key] for key in FOLLOWING}
-    return {**found, **changed, "thresholds": {str(value): t for value, t in thresholds.items()}}
+    return {**found, **{key: anew[key] for key in FOLLOWING}}
 
 
 def _put(segmentation: Any, labels: Volume, measurements: dict[str, Any]) -> None:

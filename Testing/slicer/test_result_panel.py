@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import slicer
+from result_phantoms import maskOf, paint
 from slicer_phantoms import BLOCK_VOXELS, addCt, addHead, voxelVolumeMl
 from stand_in.panel import click, clickCell, tick, waitForRun, waitUntil
 from stand_in_cards import Card, Input, card
@@ -205,6 +207,49 @@ def test_on_the_stand_in_an_edited_result_keeps_its_edits_from_the_slider_and_sa
     assert not panel.ui.thresholdSlider.enabled
     assert panel.ui.thresholdNoteLabel.text == "Edited by hand: another threshold would undo the edits."
     assert panel.ui.thresholdResetButton.enabled
+
+
+def editedRun(openPanel):
+    """The panel after a run whose first segment a reader has painted into, and the mask as it is then."""
+    panel = run(openPanel, "bright")
+    (segmentation,) = segmentations()
+    volume = result_nodes.referenceOf(segmentation)
+    paint(segmentation, volume)
+    panel.widget.enter()
+    return panel, maskOf(segmentation, volume).copy()
+
+
+def answering(monkeypatch, *answers):
+    """What the user says to the next questions, and the list of what was asked."""
+    asked, left = [], iter(answers)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text) or next(left))
+    return asked
+
+
+@pytest.mark.parametrize("button", ["thresholdResetButton", "undoButton"])
+def test_on_the_stand_in_edits_are_lost_only_after_the_reader_was_asked(openPanel, monkeypatch, button):
+    panel, edited = editedRun(openPanel)
+    (segmentation,) = segmentations()
+    assert "edited by hand" in getattr(panel.ui, button).toolTip
+    asked = answering(monkeypatch, False, True)
+    click(getattr(panel.ui, button))
+    assert len(asked) == 1
+    assert "edited by hand" in asked[0]
+    np.testing.assert_array_equal(maskOf(segmentation, result_nodes.referenceOf(segmentation)), edited)
+    click(getattr(panel.ui, button))
+    kept = segmentations()
+    assert kept == [] or maskOf(kept[0], result_nodes.referenceOf(kept[0])).sum() == edited.sum() - 1
+
+
+def test_on_the_stand_in_nothing_is_asked_where_no_work_of_the_reader_is_lost(openPanel, monkeypatch):
+    panel = run(openPanel, "bright")
+    asked = answering(monkeypatch)
+    assert "edited" not in panel.ui.undoButton.toolTip
+    panel.ui.thresholdSlider.value = 0.1
+    waitUntil(panel, lambda: panel.ui.thresholdResetButton.enabled)
+    click(panel.ui.thresholdResetButton)
+    click(panel.ui.undoButton)
+    assert (asked, segmentations()) == ([], [])
 
 
 def test_on_the_stand_in_3d_and_uncertainty_are_switched(openPanel):

@@ -10,7 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from StrokeSegApp import parameters, scene
+from StrokeSegApp import edits, parameters, result_watch, scene
 from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegApp.saving import saveFindings
 from StrokeSegLib.errors import InputError
@@ -30,6 +30,7 @@ class LesionsPanel:
         self._ui = ui
         self._logic = logic
         self._centers: list[list[float]] = []
+        self._measured: tuple[Any, ...] = ()  # the edited segments that were measured last
         headers = [_("Finding"), _("Volume\n(mL)"), _("Side"), _("Diam.\n(mm)"), _("Mean\nprob.")]
         tips = [
             _("What was found"),
@@ -53,7 +54,12 @@ class LesionsPanel:
 
     def update(self) -> None:
         """Show the chosen result; none, or a node that is not one of ours, empties the section."""
-        measurements = scene.storedMeasurements(parameters.result(self._logic.getParameterNode()))
+        segmentation = parameters.result(self._logic.getParameterNode())
+        edited = scene.storedMeasurements(segmentation) is not None and result_watch.isEdited(segmentation)
+        if edited and self._measured != edits.state(segmentation):
+            edits.remeasure(segmentation)
+            self._measured = edits.state(segmentation)
+        measurements = scene.storedMeasurements(segmentation)
         self._ui.lesionsCollapsibleButton.setVisible(measurements is not None)
         if measurements is None:
             measurements = {}
@@ -62,7 +68,7 @@ class LesionsPanel:
         self._ui.lesionSaveButton.setVisible(bool(measurements))  # that nothing was found is a finding too
         self._ui.classLabel.setText(_class(measurements))
         self._ui.classLabel.setVisible(bool(self._ui.classLabel.text))
-        notes = _notes(measurements)
+        notes = [*_editNotes(measurements, edited), *_notes(measurements)]
         self._ui.notesLabel.setText("\n".join(notes))
         self._ui.notesLabel.setVisible(bool(notes))
         self._fill(measurements)
@@ -140,6 +146,8 @@ def asTable(measurements: Mapping[str, Any]) -> str:
         rows.append((*what, lesion["max_diameter_mm"], lesion["mean_probability"], *lesion["centroid_ras_mm"]))
     for label in measurements["labels"]:
         rows.append((_("{name}, total").format(name=label["name"].capitalize()), label["volume_ml"]))
+    if measurements.get(edits.EDITED):
+        rows.append((_("Edited by hand"),))
     return "".join("\t".join("" if cell is None else str(cell) for cell in row) + "\n" for row in rows)
 
 
@@ -148,6 +156,12 @@ def volumeText(volume_ml: float) -> str:
     if 0 < volume_ml < 0.01:
         return "<0.01"
     return f"{volume_ml:.1f}" if volume_ml >= 1 else f"{volume_ml:.2f}"
+
+
+def _editNotes(measurements: Mapping[str, Any], edited: bool) -> list[str]:
+    if measurements.get(edits.EDITED):
+        return [_("Edited by hand: the numbers are of the segments as they are now. Added segments do not count.")]
+    return [_("Edited by hand: the numbers are of the result before the edits.")] if edited else []
 
 
 def _notes(measurements: Mapping[str, Any]) -> list[str]:
@@ -160,7 +174,7 @@ def _notes(measurements: Mapping[str, Any]) -> list[str]:
 
 def _summary(measurements: Mapping[str, Any]) -> str:
     if not measurements.get("lesions"):
-        return _("No lesion found")
+        return _("No lesion marked") if measurements.get(edits.EDITED) else _("No lesion found")
     lines = []
     for label in measurements["labels"]:
         text = (

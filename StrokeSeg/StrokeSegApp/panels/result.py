@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from StrokeSegApp import parameters, relabel, result_nodes, result_watch, scene, views
 from StrokeSegLib.errors import InputError
@@ -22,6 +23,7 @@ class ResultPanel:
         self._ui = ui
         self._logic = logic
         self._updating = False
+        self._tips = [(button, button.toolTip) for button in (ui.thresholdResetButton, ui.undoButton)]
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
@@ -66,6 +68,7 @@ class ResultPanel:
             if measurements is not None:
                 self._showDisplay(segmentation)
                 self._showThreshold(segmentation)
+                self._showWhatIsLost(segmentation)
             self._showComparison(node)
         finally:
             self._updating = False
@@ -99,6 +102,12 @@ class ResultPanel:
         self._ui.thresholdNoteLabel.setVisible(bool(note))
         changed = found is not None and found[1] != scene.storedMeasurements(segmentation)
         self._ui.thresholdResetButton.setEnabled(found is not None and (changed or result_watch.isEdited(segmentation)))
+
+    def _showWhatIsLost(self, segmentation: Any) -> None:
+        edited = result_watch.isEdited(segmentation)
+        warning = _("It was edited by hand: you are asked before the edits are lost.")
+        for button, tip in self._tips:
+            button.setToolTip(f"{tip}. {warning}" if edited else tip)
 
     def _showComparison(self, node: Any) -> None:
         comparable = parameters.compared(node) is not None and parameters.result(node) is not None
@@ -143,7 +152,10 @@ class ResultPanel:
 
     def onThresholdReset(self, checked: bool = False) -> None:
         segmentation = parameters.result(self._logic.getParameterNode())
-        if segmentation is not None and result_nodes.asFound(segmentation) is not None:
+        if segmentation is None or result_nodes.asFound(segmentation) is None:
+            return
+        question = _("'{name}' was edited by hand. Go back to what the model found, and lose the edits?")
+        if _mayLoseEdits(segmentation, question):
             self._change(lambda: relabel.restore(segmentation))
 
     def onSurface(self, shown: bool) -> None:
@@ -177,7 +189,8 @@ class ResultPanel:
     def onUndo(self, checked: bool = False) -> None:
         node = self._logic.getParameterNode()
         segmentation = parameters.result(node)
-        if segmentation is not None:
+        question = _("'{name}' was edited by hand. Remove it, and lose the edits?")
+        if segmentation is not None and _mayLoseEdits(segmentation, question):
             self._endComparison(node)
             result_nodes.remove(segmentation)
             node.Modified()
@@ -212,6 +225,12 @@ class ResultPanel:
         """The display node of the chosen result; None while the widgets are brought in line, or without a result."""
         segmentation = parameters.result(self._logic.getParameterNode())
         return segmentation.GetDisplayNode() if segmentation is not None and not self._updating else None
+
+
+def _mayLoseEdits(segmentation: Any, question: str) -> bool:
+    """Whether there are none, or the user says yes: neither can be undone."""
+    name = segmentation.GetName()
+    return not result_watch.isEdited(segmentation) or slicer.util.confirmOkCancelDisplay(question.format(name=name))
 
 
 def _results() -> list[Any]:
