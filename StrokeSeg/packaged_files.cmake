@@ -154,7 +154,9 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/io/blocks.py
   StrokeSegLib/io/box.py
   StrokeSegLib/io/dicom.py
+  StrokeSegLib/io/dicom_b_value.py
   StrokeSegLib/io/dicom_header.py
+  StrokeSegLib/io/dicom_volumes.py
   StrokeSegLib/io/handover.py
   StrokeSegLib/io/headers.py
   StrokeSegLib/io/metaimage.py

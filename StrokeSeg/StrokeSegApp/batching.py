@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from StrokeSegApp.command_run import CommandRun
-from StrokeSegApp.input_roles import roleOfName
+from StrokeSegApp.input_roles import ROLES, roleOfName
 from StrokeSegApp.model_store import modelWord
 from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegLib.case_table import Case, read_case_table, write_case_table
@@ -151,7 +151,7 @@ def _caseOfFolder(folder: Path) -> Case | None:
     images: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         role = roleOfName(path.name) if path.is_file() and path.name.lower().endswith(SUFFIXES) else None
-        if role is None:
+        if role not in ROLES:
             continue
         if role in images:
             raise InputError(

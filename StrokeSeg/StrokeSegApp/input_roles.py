@@ -18,6 +18,8 @@ ROLES = ("dwi", "adc", "flair", "t1", "t2", "ct", "cbf", "cbv", "mtt", "tmax")
 DWI_B_VALUE = 500.0
 #: Median and largest value of a diffusion map in mm2/s; no other MR image has values as small as these.
 ADC_MM2_PER_S = (1e-4, 5e-3)
+#: What a volume speaks of that is an image of another kind: never guessed, not even where it is the active one.
+NO_INPUT = "none"
 
 #: First match wins: an ADC map is often called "DWI_ADC", a FLAIR "T2 FLAIR".
 _PATTERNS = (
@@ -27,11 +29,21 @@ _PATTERNS = (
     ("mtt", r"mtt"),
     ("cbf", r"cbf"),
     ("cbv", r"cbv"),
-    ("dwi", r"dwi|diff|trace|b.?=?.?1000"),
+    ("dwi", r"dwi|dti|diff|trace|b.?=?.?1000"),
     ("t1", r"(?<![a-z0-9])t1(?![0-9])|mprage"),
     ("t2", r"(?<![a-z0-9])t2(?![0-9])"),
-    ("ct", r"(?<![a-z0-9])(nc)?ct(?![a-z])"),
+    ("ct", r"(?<![a-z0-9])(nc|vp)?ct[ap]?(?![a-z])"),
 )
+#: Other images that share a role's words, tags or values. Contrast is bright as blood is, and so is a b0's fluid.
+_OTHERS = {
+    "adc": r"(?<![a-z])e-?adc|exponential",
+    "dwi": r"(?<![a-z])(col(ou?r)?)?fa(?![a-z])|anisotropy|tensor|low.?b(?![a-z])",
+    "ct": r"cta(?![a-z])|angio|arter|veno|delay|contrast|iodine|bolus|vpct|ctp(?![a-z])|perf|dynamic"
+    r"|(?<![a-z0-9])(4d|mip|ttp|pbv)(?![a-z])|topogram|scout|locali[sz]er|surview",
+}
+_WITHOUT_CONTRAST = r"(non?|without|w/?o|sans|sin|ohne|pre)[ _-]*(iv[ _-]*)?contrast"
+_B_VALUES = r"(?:(?<![a-z])|(?<=dwi)|(?<=diff))b(?:.?val(?:ue)?s?)?[ _=-]*(\d+(?:[ _,/-]+\d+)*)"
+_IMAGE_TYPES_OF_OTHERS = {"FA", "TENSOR", "TENSOR_B0"}
 
 
 def roleTitle(role: str) -> str:
@@ -52,31 +64,62 @@ def roleTitle(role: str) -> str:
 
 
 def roleOf(facts: VolumeFacts, array: Any = None) -> str | None:
-    """The role that a volume's DICOM tags, else its name, else its values speak of; None when all are silent.
+    """The role that a volume's DICOM tags, else its name, else its values speak of.
 
     Args:
         facts: What DICOM says of the volume, and its name.
         array: Its voxels; None leaves the values out.
+
+    Returns:
+        None when all are silent, ``NO_INPUT`` when they speak of an image that no role is for.
     """
-    return _checked(_roleOfTags(facts) or roleOfName(facts.name), facts.modality) or roleOfValues(array)
+    role = _checked(_roleOfTags(facts) or roleOfName(facts.name), facts.modality) or roleOfValues(array)
+    if role is None:  # a weak b-value says little where words say T1: some scanners write 0 into every image
+        return NO_INPUT if _weighting(facts) == "weak" else None
+    return NO_INPUT if _isOther(role, facts) else role
+
+
+def _weighting(facts: VolumeFacts) -> str:
+    """How strongly an image is weighted by diffusion: ``strong``, ``weak`` or nothing where it is not known."""
+    if facts.b_value is None:
+        return ""
+    return "strong" if facts.b_value >= DWI_B_VALUE else "weak"
 
 
 def _roleOfTags(facts: VolumeFacts) -> str | None:
     kinds = facts.imageType.upper().split("\\")
     if "ADC" in kinds:
         return "adc"
+    if not _IMAGE_TYPES_OF_OTHERS.isdisjoint(kinds):
+        return NO_INPUT
     spoken = roleOfName(facts.description)
     if spoken is not None:
         return spoken
-    if facts.b_value is not None and facts.b_value >= DWI_B_VALUE:
-        return "dwi"
-    return None
+    return "dwi" if _weighting(facts) == "strong" else None
+
+
+def _isOther(role: str, facts: VolumeFacts) -> bool:
+    """Whether tags or words deny the role that a volume speaks of."""
+    if role == "dwi" and _weighting(facts) == "weak":
+        return True
+    if role == "ct" and facts.contrast:
+        return True
+    return _isNamedOther(role, f"{facts.description} {facts.name}".lower())
+
+
+def _isNamedOther(role: str, lower: str) -> bool:
+    if role == "dwi":
+        b_values = [int(each) for found in re.findall(_B_VALUES, lower) for each in re.findall(r"\d+", found)]
+        if b_values and max(b_values) < DWI_B_VALUE:
+            return True
+    words = re.sub(_WITHOUT_CONTRAST, "", lower)
+    return role in _OTHERS and re.search(_OTHERS[role], words) is not None
 
 
 def _checked(role: str | None, modality: str) -> str | None:
     """A CT is no MR sequence, whatever its name; perfusion maps may be of either."""
     if modality == "CT":
-        return role if role in ("cbf", "cbv", "mtt", "tmax") else "ct"
+        return role if role in ("cbf", "cbv", "mtt", "tmax", NO_INPUT) else "ct"
     return None if modality == "MR" and role == "ct" else role
 
 
@@ -94,9 +137,10 @@ def roleOfValues(array: Any) -> str | None:
 
 
 def roleOfName(name: str) -> str | None:
-    """The role that a volume's name speaks of, or None when it says nothing."""
+    """The role that a volume's name speaks of, ``NO_INPUT`` where it is another image, None when it says nothing."""
     lower = name.lower()
-    return next((role for role, pattern in _PATTERNS if re.search(pattern, lower)), None)
+    role = next((role for role, pattern in _PATTERNS if re.search(pattern, lower)), None)
+    return NO_INPUT if role is not None and _isNamedOther(role, lower) else role
 
 
 def chooseInputs(roles: Sequence[str], spoken: Sequence[str | None], active: int | None = None) -> dict[str, int]:

@@ -38,7 +38,7 @@ def loadFile(path: str) -> Any:
 
 
 def seriesIn(folder: str) -> list[Series]:
-    """The image series of a DICOM folder and its subfolders.
+    """The image series of a DICOM folder and its subfolders; each b-value of a series that holds several.
 
     Raises:
         InputError: There is none, or a file is damaged.
@@ -62,6 +62,7 @@ def loadSeries(folder: str, series: Series) -> tuple[Any, tuple[str, ...]]:
         volume_facts.DESCRIPTION_ATTRIBUTE: series.description,
         volume_facts.B_VALUE_ATTRIBUTE: series.b_value,
         volume_facts.IMAGE_TYPE_ATTRIBUTE: series.image_type,
+        volume_facts.CONTRAST_ATTRIBUTE: series.contrast,
     }
     node.SetAttribute(scene.SOURCE_ATTRIBUTE, f"{Path(folder).absolute()}#{series.uid}")
     for name, value in attributes.items():

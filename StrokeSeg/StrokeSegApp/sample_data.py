@@ -49,7 +49,7 @@ SAMPLES = (
             "cbv": "Generated head CBV",
             "mtt": "Generated head MTT",
             "tmax": "Generated head Tmax",
-            "ct": "Generated perfusion CT",
+            "ct": "Generated CT",
         },
         "Screenshots/sample-perfusion.png",
     ),

@@ -12,12 +12,14 @@ MODALITY_ATTRIBUTE = "DICOM.Modality"
 DESCRIPTION_ATTRIBUTE = "DICOM.SeriesDescription"
 B_VALUE_ATTRIBUTE = "DICOM.DiffusionBValue"
 IMAGE_TYPE_ATTRIBUTE = "DICOM.ImageType"
+CONTRAST_ATTRIBUTE = "DICOM.ContrastBolusAgent"
 #: The same by DICOM tag, for files that Slicer's DICOM database knows.
 _TAGS = {
     MODALITY_ATTRIBUTE: "0008,0060",
     DESCRIPTION_ATTRIBUTE: "0008,103e",
     B_VALUE_ATTRIBUTE: "0018,9087",
     IMAGE_TYPE_ATTRIBUTE: "0008,0008",
+    CONTRAST_ATTRIBUTE: "0018,0010",
 }
 INSTANCES_ATTRIBUTE = "DICOM.instanceUIDs"
 
@@ -32,6 +34,7 @@ class VolumeFacts:
         description: Series description.
         b_value: Diffusion b-value, s/mm2, None where unknown.
         imageType: DICOM's image type, such as ``DERIVED\\PRIMARY\\ADC``.
+        contrast: What was given before the scan, empty where nothing was.
     """
 
     name: str
@@ -39,6 +42,7 @@ class VolumeFacts:
     description: str = ""
     b_value: float | None = None
     imageType: str = ""
+    contrast: str = ""
 
 
 def factsOf(node: Any) -> VolumeFacts:
@@ -54,6 +58,7 @@ def factsOf(node: Any) -> VolumeFacts:
         found[DESCRIPTION_ATTRIBUTE],
         b_value,
         found[IMAGE_TYPE_ATTRIBUTE],
+        "" if found[CONTRAST_ATTRIBUTE].strip().lower() in ("no", "none") else found[CONTRAST_ATTRIBUTE],
     )
 
 

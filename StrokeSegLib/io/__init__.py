@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io.dicom import Series, list_series, read_dicom_file, read_dicom_folder
+from StrokeSegLib.io.dicom import Series, files_of, list_series, read_dicom_file, read_dicom_folder
 from StrokeSegLib.io.dicom_header import looks_like_dicom
 from StrokeSegLib.io.metaimage import check_whole
 from StrokeSegLib.io.nifti import read_nifti
@@ -23,6 +23,7 @@ __all__ = [
     "Reading",
     "Segment",
     "Series",
+    "files_of",
     "list_series",
     "read_image",
     "without_nan",
@@ -47,7 +48,8 @@ def read_image(source: str | os.PathLike[str]) -> Reading:
     """Reads one 3D image of any kind.
 
     Args:
-        source: An image file, a DICOM file, a folder of DICOM files, or ``FOLDER#SERIES_UID``.
+        source: An image file, a DICOM file, a folder of DICOM files, or one of its series as ``FOLDER#SERIES_UID``,
+            with ``:b1000`` behind it where the series holds several b-values.
 
     Returns:
         The volume (at least one slice), warnings, and the modality where the file says it. Integers stay integers

@@ -1,4 +1,4 @@
-"""Reads DICOM: a folder with one series (or one picked by its UID), or a single file, through SimpleITK's GDCM.
+"""Reads DICOM through SimpleITK's GDCM: a folder with one series (or one picked by its UID), or a single file.
 
 Each slice is decoded by itself, with its own rescale slope and intercept, and placed by its own position: reading the
 series in one go would trust that the gaps are even and the gantry upright.
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io.dicom_header import Slice, read_header
+from StrokeSegLib.io.dicom_volumes import description_of, volumes_of
 from StrokeSegLib.io.reading import Reading, quiet_itk
 from StrokeSegLib.io.stack import stack_to_volume
 
@@ -33,11 +34,12 @@ _SAME_DIRECTION = 1e-3
 
 @dataclass(frozen=True)
 class Series:
-    """A series of images in a folder, as a person picks one; nothing that names the patient.
+    """A volume in a folder, as a person picks one; nothing that names the patient.
 
     Attributes:
-        uid: For ``FOLDER#UID``.
-        modality, description, b_value, image_type: As in the first image's header, empty where it does not say.
+        uid: For ``FOLDER#UID``: the series' UID, with ``:b1000`` where the series holds several b-values.
+        modality, description, b_value, image_type, contrast: As in the first image's header, empty where it does not
+            say; the description ends with the b-value where the series holds several.
         images: Number of files.
     """
 
@@ -46,6 +48,7 @@ class Series:
     description: str
     b_value: str
     image_type: str
+    contrast: str
     images: int
 
 
@@ -57,26 +60,56 @@ def read_dicom_folder(folder: Path, series_uid: str | None) -> Reading:
             slices that do not make one volume.
     """
     series = _series_of(folder)
+    volumes = _volumes(series)
     if series_uid is None and len(series) > 1:
         raise InputError(
-            f"the folder {folder} holds {len(series)} DICOM series, one is needed: {_listed(series)}; "
+            f"the folder {folder} holds {len(series)} DICOM series, one is needed: {_listed(volumes)}; "
             f"ask for one with {folder}#SERIES_UID"
         )
-    if series_uid is not None and series_uid not in series:
-        raise InputError(f"the folder {folder} has no DICOM series {series_uid}; it holds {_listed(series)}")
-    return _read_slices(str(folder), series[series_uid or next(iter(series))])
+    if series_uid is not None and series_uid not in (*series, *volumes):
+        raise InputError(f"the folder {folder} has no DICOM series {series_uid}; it holds {_listed(volumes)}")
+    name = series_uid or next(iter(series))
+    if name not in volumes:
+        own = volumes_of(name, series[name])
+        raise InputError(
+            f"{folder} holds {len(series[name])} images with {len(own)} b-values in one series, one b-value is needed "
+            f"(for a DWI usually the highest): {_listed(own)}; ask for one with {folder}#{next(iter(own))}"
+        )
+    return _read_slices(str(folder), volumes[name])
 
 
 def list_series(folder: Path) -> list[Series]:
-    """The image series of a folder and its subfolders, in the order of their first files.
+    """The volumes of a folder and its subfolders, in the order of their first files: series, and b-values of one.
 
     Raises:
         InputError: No image in the folder, or a damaged one.
     """
     return [
-        Series(uid, items[0].modality, items[0].description, items[0].b_value, items[0].image_type, len(items))
-        for uid, items in _series_of(folder).items()
+        Series(
+            name,
+            items[0].modality,
+            description_of(name, items[0].description),
+            items[0].b_value,
+            items[0].image_type,
+            items[0].contrast,
+            len(items),
+        )
+        for name, items in _volumes(_series_of(folder)).items()
     ]
+
+
+def files_of(folder: Path, name: str) -> list[Path]:
+    """The files of a volume that ``list_series`` names, or of a whole series; none where there is no such.
+
+    Raises:
+        InputError: No image in the folder, or a damaged one.
+    """
+    series = _series_of(folder)
+    return [item.path for item in (series | _volumes(series)).get(name, [])]
+
+
+def _volumes(series: dict[str, list[Slice]]) -> dict[str, list[Slice]]:
+    return {name: items for uid, slices in series.items() for name, items in volumes_of(uid, slices).items()}
 
 
 def _series_of(folder: Path) -> dict[str, list[Slice]]:
@@ -113,10 +146,11 @@ def read_dicom_file(path: Path) -> Reading:
     return _read_slices(str(path), [header])
 
 
-def _listed(series: dict[str, list[Slice]]) -> str:
+def _listed(volumes: dict[str, list[Slice]]) -> str:
     return ", ".join(
-        f"{uid} ({items[0].description or 'no description'}, {items[0].modality or 'no modality'}, {len(items)} images)"
-        for uid, items in series.items()
+        f"{name} ({description_of(name, items[0].description) or 'no description'}, "
+        f"{items[0].modality or 'no modality'}, {len(items)} images)"
+        for name, items in volumes.items()
     )
 
 
@@ -202,11 +236,9 @@ def _sorted_once(source: str, slices: Sequence[Slice], normal: NDArray[np.float6
     heights = np.array([np.dot(s.position, normal) for s in unique])
     places = int((np.diff(heights) > _SAME_PLACE_MM).sum()) + 1
     if places < len(unique):
-        b_values = sorted({s.b_value for s in unique if s.b_value}, key=float)
-        which = f" with b-values {', '.join(b_values)}" if len(b_values) > 1 else ""
         raise InputError(
             f"{source} holds {len(unique)} images at {places} slice positions ({len(unique) / places:g} volumes in one "
-            f"series{which}), one volume is needed: split it, for example with dcm2niix, and give the file you need"
+            f"series), one volume is needed: split it, for example with dcm2niix, and give the file you need"
         )
     copies = len(slices) - len(unique)
     return unique, [f"{source} holds {copies} copies of its slices, they were left out"] if copies else []

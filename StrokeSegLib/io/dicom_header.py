@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.io.dicom_b_value import b_value_of
 from StrokeSegLib.io.reading import quiet_itk
 
 #: Storage classes without pixels of a scan, by the start of their UID: reports, presentation states, curves, RT plans,
@@ -41,6 +42,7 @@ class Slice:
     components: int
     mosaic: bool
     image_type: str
+    contrast: str
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -86,7 +88,7 @@ def read_header(path: Path) -> Slice | None:
         modality=text("0008|0060"),
         description=text("0008|103e"),
         instance=text("0008|0018"),
-        b_value=text("0018|9087"),
+        b_value=b_value_of(path, text("0018|9087"), text("0008|0060")),
         size=(int(reader.GetSize()[0]), int(reader.GetSize()[1])),
         frames=int(reader.GetSize()[2]) if len(reader.GetSize()) > 2 else 1,
         position=_numbers(text("0020|0032")),
@@ -97,6 +99,7 @@ def read_header(path: Path) -> Slice | None:
         components=reader.GetNumberOfComponents(),
         mosaic="MOSAIC" in text("0008|0008").split("\\"),
         image_type=text("0008|0008"),
+        contrast=text("0018|0010"),
     )
 
 

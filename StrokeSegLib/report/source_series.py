@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io import read_image
+from StrokeSegLib.io import files_of, read_image
 from StrokeSegLib.io.dicom_header import looks_like_dicom
 from StrokeSegLib.report.optional import needed
 from StrokeSegLib.volume import Volume
@@ -76,7 +76,7 @@ def read_source(source: str) -> SourceSeries:
     """The headers of the images behind an input path.
 
     Args:
-        source: A DICOM file, a folder with one series, or ``FOLDER#SERIES_UID``.
+        source: A DICOM file, a folder with one series, or ``FOLDER#SERIES_UID`` as ``read_image`` takes it.
 
     Raises:
         InputError: It is not there, holds no DICOM images or several series, or misses what a reference needs.
@@ -92,7 +92,11 @@ def _read(source: str) -> SourceSeries:
     if "#" in source and not path.exists():
         head, _, series_uid = source.rpartition("#")
         path = Path(head)
-    files = [path] if path.is_file() else sorted(Path(r) / n for r, _, names in os.walk(path) for n in names)
+    if series_uid is not None and ":" in series_uid:
+        files = files_of(path, series_uid)
+        series_uid = series_uid.partition(":")[0]
+    else:
+        files = [path] if path.is_file() else sorted(Path(r) / n for r, _, names in os.walk(path) for n in names)
     images: dict[str, Any] = {}
     for file in files:
         if not looks_like_dicom(file):

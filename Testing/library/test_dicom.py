@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, EnhancedSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io import read_image
+from StrokeSegLib.io import files_of, list_series, read_image
 from StrokeSegLib.io.stack import output_step_mm
 from StrokeSegLib.volume import Volume
 
@@ -343,10 +343,78 @@ def test_a_damaged_slice_is_told_and_not_left_out(
     assert capfd.readouterr() == ("", "")
 
 
-def test_several_volumes_in_one_series_are_refused_by_their_b_values(tmp_path: Path) -> None:
-    for b in (0.0, 1000.0):
-        ramp_series(tmp_path / str(b), [0.0, 5.0, 10.0], DiffusionBValue=b)
-    one_line(tmp_path, "6 images at 3 slice positions", "2 volumes", "b-values 0", "1000", "dcm2niix")
+def two_b_values(folder: Path, **fields: object) -> None:
+    """The slices of a b0 are 0 and those of a b1000 are 1 above the ramp."""
+    for more, b in enumerate((0.0, 1000.0)):
+        tags = {name: value(b) for name, value in fields.items()} or {"DiffusionBValue": b}
+        for z in (0.0, 5.0, 10.0):
+            position = (10.0, -20.0, z)
+            pixels = ramp(position, AXIAL, (12, 16)) + np.int16(more)
+            item = pydicom.dcmread(dicom_slice(folder / f"{b:g}-{z:g}.dcm", pixels, position, Modality="MR"))
+            for name, value in tags.items():
+                put(item, name, value)
+            item.save_as(folder / f"{b:g}-{z:g}.dcm")
+
+
+def put(item: Dataset, name: str, value: object) -> None:
+    """A field by its keyword, or a private one by ``group creator element VR``."""
+    if "|" not in name:
+        setattr(item, name, value)
+        return
+    group, creator, element, vr = name.split("|")
+    item.private_block(int(group, 16), creator, create=True).add_new(int(element, 16), vr, value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"0019|SIEMENS MR HEADER|0c|IS": int},
+        {"0043|GEMS_PARM_01|39|IS": lambda b: [1_000_000_000 + int(b), 8, 0, 0]},
+        {"2001|Philips Imaging DD 001|03|FL": lambda b: b},
+    ],
+    ids=["DICOM", "Siemens", "GE", "Philips"],
+)
+def test_each_b_value_of_a_series_is_a_volume_that_can_be_asked_for(tmp_path: Path, fields: dict[str, object]) -> None:
+    two_b_values(tmp_path, **fields)
+    found = list_series(tmp_path)
+    assert [(one.uid, one.description, one.b_value, one.images) for one in found] == [
+        ("1.2.3:b1000", "head b1000", "1000", 3),
+        ("1.2.3:b0", "head b0", "0", 3),
+    ]
+    for more, uid in enumerate(("1.2.3:b0", "1.2.3:b1000")):
+        reading = read_image(f"{tmp_path}#{uid}")
+        assert reading.warnings == ()
+        shifted = reading.volume.with_array(reading.volume.array - np.int16(more))
+        assert worst_place_mm(shifted) < 0.05
+        assert [path.name for path in files_of(tmp_path, uid)] == [f"{1000 * more}-{z}.dcm" for z in (0, 10, 5)]
+
+
+@pytest.mark.parametrize("asked", ["", "#1.2.3"])
+def test_a_series_of_several_b_values_is_refused_with_the_names_of_its_volumes(tmp_path: Path, asked: str) -> None:
+    two_b_values(tmp_path)
+    one_line(
+        f"{tmp_path}{asked}",
+        "6 images with 2 b-values in one series",
+        "the highest",
+        "1.2.3:b1000 (head b1000, MR, 3 images)",
+        "1.2.3:b0 (head b0, MR, 3 images)",
+        f"{tmp_path}#1.2.3:b1000",
+    )
+    one_line(f"{tmp_path}#1.2.3:b500", "no DICOM series 1.2.3:b500", "1.2.3:b1000 (head")
+
+
+def test_a_b_value_that_changes_from_slice_to_slice_of_one_volume_divides_nothing(tmp_path: Path) -> None:
+    for index, b in enumerate((0.0, 1000.0, 1000.0)):
+        ramp_series(tmp_path / str(index), [5.0 * index], DiffusionBValue=b)
+    assert [one.uid for one in list_series(tmp_path)] == ["1.2.3"]
+    assert read_image(tmp_path).volume.array.shape[0] == 3
+
+
+def test_several_volumes_of_one_b_value_are_refused(tmp_path: Path) -> None:
+    for direction in "xyz":
+        ramp_series(tmp_path / direction, [0.0, 5.0, 10.0], DiffusionBValue=1000.0)
+    one_line(tmp_path, "9 images at 3 slice positions", "3 volumes", "dcm2niix")
 
 
 def test_slices_of_different_size_and_plane_are_refused(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pydicom
 import pytest
 from report_phantoms import SHA256, head_series, small_result, two_lesions, write_result
-from test_dicom import LEANING
+from test_dicom import LEANING, two_b_values
 
 from StrokeSegLib.cli import main
 from StrokeSegLib.io import read_image, write_image
+from StrokeSegLib.report.source_series import read_source
 from StrokeSegLib.volume import Volume
 
 hd = pytest.importorskip("highdicom", reason="DICOM results need highdicom")
@@ -219,6 +220,13 @@ def test_the_round_trip_on_a_real_tilted_series(data: Path, tmp_path: Path) -> N
 def test_files_are_valid(tmp_path: Path) -> None:
     for path in write_dicom(small_result(tmp_path), "--reader", "Smith^Anna", "--signed-at", "2030-01-31T14:05+01:00"):
         assert_valid(path)
+
+
+def test_the_source_of_one_b_value_is_its_images_alone(tmp_path: Path) -> None:
+    two_b_values(tmp_path)
+    source = read_source(f"{tmp_path}#1.2.3:b1000")
+    assert source.series_uid == "1.2.3"
+    assert [image.DiffusionBValue for image in source.images] == [1000.0] * 3
 
 
 # --- refused ----------------------------------------------------------------------------------------------------------

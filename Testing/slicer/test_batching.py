@@ -63,6 +63,7 @@ def test_a_folder_with_a_folder_of_images_a_case_is_read_by_the_names(tmp_path):
     image(tmp_path / "set" / "Müller 1" / "patient DWI b1000.nii.gz")
     image(tmp_path / "set" / "Müller 1" / "patient ADC.nrrd")
     image(tmp_path / "set" / "two" / "dwi.mha")
+    image(tmp_path / "set" / "two" / "dwi b0.nii.gz")
     (tmp_path / "set" / "two" / "notes.txt").write_text("dwi")
     (tmp_path / "set" / "no images").mkdir()
     read = batching.readCases(tmp_path / "set")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from StrokeSegApp import input_roles
-from StrokeSegApp.input_roles import roleOf, roleOfName
+from StrokeSegApp.input_roles import NO_INPUT, roleOf, roleOfName
 from StrokeSegApp.volume_facts import VolumeFacts
 
 
@@ -43,6 +43,89 @@ def test_a_name_speaks_of_its_role(name, role):
     assert roleOfName(name) == role
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ep2d_diff_b0",
+        "DWI b0",
+        "DWI b=0",
+        "5: DWIb0 5mm",
+        "Ax DWI B-value 50",
+        "trace low b",
+        "ep2d_diff_FA",
+        "dti color FA",
+        "diff_TENSOR",
+        "eADC",
+        "Exponential ADC",
+        "CT perfusion 4D",
+        "CTP head",
+        "CT angio head",
+        "head CT arterial",
+        "CT head with contrast",
+        "CT MIP",
+        "CTA",
+    ],
+)
+def test_what_shares_a_roles_words_and_is_none_is_no_input(name):
+    assert roleOfName(name) == NO_INPUT
+    assert roleOf(VolumeFacts(name)) == NO_INPUT
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("ep2d_diff_b0_1000_TRACEW", "dwi"),
+        ("DWI b0 b1000", "dwi"),
+        ("ep2d_diff_b1000_2", "dwi"),
+        ("isoDWI 3", "dwi"),
+        ("CT head without contrast", "ct"),
+        ("CT head non-contrast", "ct"),
+        ("CT w/o contrast", "ct"),
+        ("precontrast head CT", "ct"),
+        ("CT face and head", "ct"),
+        ("DWI fast", "dwi"),
+    ],
+)
+def test_words_that_only_look_like_those_change_nothing(name, role):
+    assert roleOfName(name) == role
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        VolumeFacts("5: diff trace", "MR", "diff trace", 0.0),
+        VolumeFacts("5: DWI", "MR", "DWI", 50.0),
+        VolumeFacts("DWI", "MR", "ep2d_diff", None, "DERIVED\\PRIMARY\\DIFFUSION\\FA"),
+        VolumeFacts("5: head", "CT", "Carotid Angio 0.6"),
+        VolumeFacts("5: head", "CT", "Head 1.0", contrast="Omnipaque"),
+        VolumeFacts("5: head", "CT", "VPCT dynamic"),
+        VolumeFacts("5: head", "CT", "Topogram 0.6"),
+    ],
+)
+def test_a_volume_that_dicom_says_is_another_kind_of_image_is_no_input(facts):
+    ct = np.full((4, 20, 20), -1000, np.int16)
+    ct[:, 5:15, 5:15] = 40
+    assert roleOf(facts) == NO_INPUT
+    assert roleOf(facts, ct) == NO_INPUT
+
+
+def test_a_strongly_weighted_image_of_a_series_is_dwi_and_contrast_matters_for_ct_alone():
+    assert roleOf(VolumeFacts("5", "MR", "diff trace", 1000.0)) == "dwi"
+    assert roleOf(VolumeFacts("t1", "MR", "", 0.0)) == "t1"
+    assert roleOf(VolumeFacts("5", "MR", "t1 mprage", contrast="Gadovist")) == "t1"
+    assert roleOf(VolumeFacts("5", "CT", "CBF", contrast="Omnipaque")) == "cbf"
+
+
+def test_an_angiography_without_dicom_tags_is_not_taken_for_a_ct_by_its_values():
+    ct = np.full((4, 20, 20), -1000, np.int16)
+    ct[:, 5:15, 5:15] = 40
+    assert roleOf(VolumeFacts("CTA head"), ct) == NO_INPUT
+
+
+def test_the_active_volume_is_not_taken_where_it_is_known_to_be_no_input():
+    assert chooseInputs(["dwi", "adc"], ["DWI b0", "ADC"], active=0) == {"adc": 1}
+
+
 def test_each_volume_is_used_once_and_the_first_of_its_kind_wins():
     assert chooseInputs(["dwi", "adc"], ["DWI 1", "ADC", "DWI 2"]) == {"dwi": 0, "adc": 1}
 
@@ -71,7 +154,7 @@ def test_no_volumes_or_no_roles_give_no_choice():
         (VolumeFacts("5: ax", "MR", "ep2d_diff_ADC"), "adc"),
         (VolumeFacts("5: ax", "MR", "ax", None, "DERIVED\\PRIMARY\\DIFFUSION\\ADC"), "adc"),
         (VolumeFacts("5: ax", "MR", "ax", 1000.0), "dwi"),
-        (VolumeFacts("5: ax", "MR", "ax", 0.0), None),
+        (VolumeFacts("5: ax", "MR", "ax", 0.0), NO_INPUT),
         (VolumeFacts("5: head", "CT"), "ct"),
         (VolumeFacts("T1 bone window", "CT"), "ct"),
         (VolumeFacts("CBF", "CT"), "cbf"),

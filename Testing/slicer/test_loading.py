@@ -12,17 +12,19 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from slicer_phantoms import GRIDS, addHead
 from StrokeSegApp import loading
 from StrokeSegApp import scene as app
-from StrokeSegApp.input_roles import roleOf
+from StrokeSegApp.input_roles import NO_INPUT, roleOf
 from StrokeSegApp.volume_facts import factsOf
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import write_image
 
 
-def writeSeries(folder: Path, description: str, modality: str = "MR", slices: int = 4, **tags: object) -> str:
+def writeSeries(
+    folder: Path, description: str, modality: str = "MR", slices: int = 4, uid: str | None = None, **tags: object
+) -> str:
     """Slices of 6 x 5 pixels, 2 x 2 x 5 mm, whose value is 100 and the slice's number; gives the series UID."""
     folder.mkdir(parents=True, exist_ok=True)
-    uid = generate_uid()
+    uid = uid or generate_uid()
     for number in range(slices):
         one = pydicom.Dataset()
         one.SOPClassUID, one.SOPInstanceUID = CTImageStorage, generate_uid()
@@ -70,6 +72,29 @@ def test_several_series_are_listed_and_each_can_be_loaded_and_tells_its_role(sce
     nodes = [loading.loadSeries(str(folder), each)[0] for each in found]
     assert sorted(roleOf(factsOf(node)) for node in nodes) == ["adc", "ct", "dwi"]
     assert len({node.GetName() for node in nodes}) == 3
+
+
+def writeTwoBValues(folder: Path, description: str = "ep2d_diff") -> str:
+    """A series as clinical scanners write DWI: b0 and b1000 in one."""
+    uid = writeSeries(folder / "0", description, DiffusionBValue=0.0)
+    return writeSeries(folder / "1000", description, uid=uid, DiffusionBValue=1000.0)
+
+
+def test_each_b_value_of_a_series_is_listed_and_loaded_by_itself_and_only_the_high_one_is_dwi(scene, tmp_path):
+    uid = writeTwoBValues(tmp_path)
+    found = loading.seriesIn(str(tmp_path))
+    assert [(each.description, each.images) for each in found] == [("ep2d_diff b1000", 4), ("ep2d_diff b0", 4)]
+    nodes = [loading.loadSeries(str(tmp_path), each)[0] for each in found]
+    assert [node.GetName() for node in nodes] == ["ep2d_diff b1000", "ep2d_diff b0"]
+    assert [roleOf(factsOf(node)) for node in nodes] == ["dwi", NO_INPUT]
+    assert app.sourceOf(nodes[0]) == f"{tmp_path}#{uid}:b1000"
+
+
+def test_a_ct_with_contrast_is_loaded_and_is_no_input(scene, tmp_path):
+    writeSeries(tmp_path, "head 1.0", modality="CT", ContrastBolusAgent="Omnipaque")
+    (series,) = loading.seriesIn(str(tmp_path))
+    node, _warnings = loading.loadSeries(str(tmp_path), series)
+    assert roleOf(factsOf(node)) == NO_INPUT
 
 
 def test_nothing_that_names_the_patient_comes_into_the_scene(scene, tmp_path):

@@ -11,7 +11,7 @@ from stand_in.panel import click, clickCell, tick, waitForRun, waitUntil
 from stand_in_cards import Card, Input, card
 from StrokeSegApp import relabel, result_nodes
 from StrokeSegApp import scene as app
-from test_loading import writeSeries
+from test_loading import writeSeries, writeTwoBValues
 
 CT = Card(id="ct", title="Blood on CT", inputs=(Input("ct"),), minimum_inputs=1)
 
@@ -111,6 +111,22 @@ def test_on_the_stand_in_several_series_are_listed_and_the_chosen_one_is_loaded(
     ui.seriesSelector.setCurrentIndex(texts.index("ADC (MR, 3 images)"))
     click(ui.loadSeriesButton)
     assert ui.adcSelector.currentNode().GetName() == "ADC"
+
+
+def test_on_the_stand_in_the_b_values_of_one_series_are_listed_the_highest_first(openPanel, tmp_path):
+    writeTwoBValues(tmp_path / "case 1")
+    panel = openPanel()
+    ui = panel.ui
+    panel.input.openFolder(str(tmp_path / "case 1"))
+    assert ui.loadStatusLabel.text == "case 1 holds 2 volumes: choose one"
+    texts = [ui.seriesSelector.itemText(index) for index in range(ui.seriesSelector.count)]
+    assert texts == ["ep2d_diff b1000 (MR, 4 images)", "ep2d_diff b0 (MR, 4 images)"]
+    ui.seriesSelector.setCurrentIndex(1)
+    click(ui.loadSeriesButton)
+    assert ui.dwiSelector.currentNode() is None  # a b0 is no DWI, though it is the active volume
+    ui.seriesSelector.setCurrentIndex(0)
+    click(ui.loadSeriesButton)
+    assert ui.dwiSelector.currentNode().GetName() == "ep2d_diff b1000"
 
 
 def test_on_the_stand_in_a_folder_or_file_that_cannot_be_read_gives_one_line(openPanel, tmp_path):

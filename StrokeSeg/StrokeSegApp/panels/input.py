@@ -143,10 +143,11 @@ class InputPanel(VTKObservationMixin):
             self._loaded(*loading.loadSeries(self._folder, found[0]))
         else:
             self._series = found
-            text = _("{folder} holds {count} series: choose one").format(
-                folder=os.path.basename(self._folder.rstrip("/\\")), count=len(found)
-            )
-            self._say(text)
+            series = {each.uid.partition(":")[0] for each in found}
+            text = _("{folder} holds {count} series: choose one")
+            if len(series) < len(found):
+                text = _("{folder} holds {count} volumes: choose one")
+            self._say(text.format(folder=os.path.basename(self._folder.rstrip("/\\")), count=len(found)))
 
     def _loaded(self, node: Any, warnings: tuple[str, ...]) -> None:
         self._say("\n".join([_("Loaded {name}").format(name=node.GetName()), *warnings]))
