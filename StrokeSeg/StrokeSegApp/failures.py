@@ -25,19 +25,34 @@ def explained(message: str, said: str = "", exitCode: int | None = None) -> str:
 
 
 def _cureOfExit(code: int | None) -> str:
-    """By the signals of Linux and macOS (negative, or above 128 through a shell) and the status codes of Windows."""
+    """By the signals of Linux and macOS (negative, or above 128 through a shell) and the status codes of Windows.
+
+    Behind PythonSlicer's launcher none of these arrives: it returns 1 and says "exit abnormally", see ``_cureOfWords``.
+    """
     if code is None:
         return ""
     known = code + (1 << 32) if code < -(1 << 16) else code  # Windows gives its codes with or without a sign
     if known in (-9, 137):
-        return _("the system ended it, mostly for lack of memory: close other programs and try again")
+        return _ended()
     if known in (-11, 139, 0xC0000005):
-        return _("a library crashed: try again, and if it stays so, choose CPU as the device")
+        return _crashed()
     if known in (-4, 132, 0xC000001D):
-        return _("this processor lacks instructions that a package needs: use a newer computer")
+        return _oldProcessor()
     if known == 0xC0000135:
         return _("a part of Windows is missing: install 'Microsoft Visual C++ Redistributable' and restart")
     return ""
+
+
+def _ended() -> str:
+    return _("the system ended it, mostly for lack of memory: close other programs and try again")
+
+
+def _crashed() -> str:
+    return _("a library crashed: try again, and if it stays so, choose CPU as the device")
+
+
+def _oldProcessor() -> str:
+    return _("this processor lacks instructions that a package needs: use a newer computer")
 
 
 def _cureOfWords(said: str) -> str:
@@ -95,5 +110,12 @@ def _cureOfWords(said: str) -> str:
             _("a file name can not be read in this system's encoding: use English letters, or UTF-8 as its encoding"),
         ),
         (("too many open files", "errno 24"), _("the system allows no more open files: restart Slicer")),
+        # Python's own words at a crash (PYTHONFAULTHANDLER), then those of Slicer's launcher where nobody could speak.
+        (("fatal python error: illegal instruction",), _oldProcessor()),
+        (
+            ("fatal python error: segmentation fault", "windows fatal exception: access violation"),
+            _crashed(),
+        ),
+        (("exit abnormally",), _ended()),
     )
     return next((cure for words, cure in cures if any(word in said for word in words)), "")

@@ -192,5 +192,6 @@ def environment() -> dict[str, str]:
     inSlicer = shutil.which("PythonSlicer") is not None
     result = dict(slicer.util.startupEnvironment() if inSlicer else os.environ)
     inherited = result.get("PYTHONPATH")
+    result["PYTHONFAULTHANDLER"] = "1"  # a crash says what it was: its exit code does not pass Slicer's launcher
     result["PYTHONPATH"] = os.pathsep.join([str(rootFolder()), *([inherited] if inherited else [])])
     return result

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 from StrokeSegApp.failures import explained
+from StrokeSegApp.worker_client import environment
 
 #: What the message or the traceback holds, as systems, drivers and packages say it, and a word of the cure.
 SAID = [
@@ -57,3 +63,19 @@ def test_what_is_not_known_is_left_as_it_is(code):
 def test_every_known_failure_is_told_apart_from_the_others():
     cures = [explained("", said) for said, _cure in SAID]
     assert len(set(cures)) == len(cures)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal is sent")
+@pytest.mark.parametrize(("number", "cure"), [(signal.SIGSEGV, "a library crashed"), (signal.SIGILL, "instructions")])
+def test_a_crash_behind_slicers_launcher_is_explained_by_pythons_own_words(number, cure):
+    """The launcher returns 1 whatever happened, and says one line of its own."""
+    crash = f"import os; os.kill(os.getpid(), {int(number)})"
+    died = subprocess.run([sys.executable, "-c", crash], env=environment(), capture_output=True, text=True, check=False)
+    launcher = "error: [/opt/Slicer/bin/python-real] exit abnormally - Report the problem."
+    text = explained("The segmentation stopped unexpectedly (exit code 1)", f"{died.stderr}{launcher}", 1)
+    assert cure in text.lower()
+
+
+def test_where_only_the_launcher_could_speak_the_system_has_ended_the_process():
+    launcher = "error: [/opt/Slicer/bin/python-real] exit abnormally - Report the problem."
+    assert "lack of memory" in explained("The segmentation stopped unexpectedly (exit code 1)", launcher, 1)
