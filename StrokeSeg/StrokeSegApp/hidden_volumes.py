@@ -51,7 +51,7 @@ def hide(segmentation: Any, role: str, reference: Any, image: BoxedImage, what: 
     slicer.mrmlScene.AddNode(node)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     segmentation.SetNodeReferenceID(role, node.GetID())
-    scene.placeBeside(reference, node)
+    # Not beside the image in the study: an export of the study to DICOM would write it as a scan of the patient.
 
 
 def whole(node: Any) -> Volume:

@@ -23,6 +23,8 @@ AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
 FINGERPRINT_ATTRIBUTE = "StrokeSeg.Fingerprint."
 _ownChanges = 0
 _observedScenes: dict[int, Any] = {}
+#: Of the observer on each result, by the node's ID.
+_tags: dict[str, int] = {}
 
 
 def install() -> None:
@@ -33,6 +35,7 @@ def install() -> None:
     _observedScenes[id(mrmlScene)] = mrmlScene
     mrmlScene.AddObserver(mrmlScene.EndImportEvent, _onImported)
     mrmlScene.AddObserver(mrmlScene.NodeAboutToBeRemovedEvent, _onRemoved)
+    mrmlScene.AddObserver(mrmlScene.StartCloseEvent, _onClose)
     _onImported()
 
 
@@ -72,15 +75,21 @@ def algorithmType(segment: Any) -> str:
 
 
 def _observe(segmentation: Any) -> None:
-    segments = segmentation.GetSegmentation()
-    if segments.HasObserver(slicer.vtkSegmentation.SourceRepresentationModified):
-        segmentation.RemoveObservers(slicer.vtkSegmentation.SourceRepresentationModified)
-    segmentation.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, _onEdited)
+    """Only the own observer is replaced: Slicer's editor and modules have theirs on the same event."""
+    tag = _tags.pop(segmentation.GetID(), None)
+    if tag is not None:
+        segmentation.RemoveObserver(tag)
+    event = slicer.vtkSegmentation.SourceRepresentationModified
+    _tags[segmentation.GetID()] = segmentation.AddObserver(event, _onEdited)
 
 
 def _onEdited(segmentation: Any, event: Any = None) -> None:
-    if _ownChanges or slicer.mrmlScene.IsBatchProcessing():
-        return
+    if not _ownChanges and not slicer.mrmlScene.IsBatchProcessing():
+        _check(segmentation)
+
+
+def _check(segmentation: Any) -> None:
+    """Segments whose voxels are not those that the machine made say so from now on."""
     changed = False
     segments = segmentation.GetSegmentation()
     for index in range(segments.GetNumberOfSegments()):
@@ -95,16 +104,22 @@ def _onEdited(segmentation: Any, event: Any = None) -> None:
 
 
 def _onImported(caller: Any = None, event: Any = None) -> None:
+    # A scene that is opened in the place of another one is one batch to its end, though all of it is there by now.
     for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         if scene.storedMeasurements(segmentation) is not None:
-            _onEdited(segmentation)
+            _check(segmentation)
             _observe(segmentation)
+
+
+def _onClose(caller: Any = None, event: Any = None) -> None:
+    _tags.clear()  # the next scene's nodes have the same IDs
 
 
 @vtk.calldata_type(vtk.VTK_OBJECT)
 def _onRemoved(caller: Any, event: Any, node: Any) -> None:
     if node is None or not node.IsA("vtkMRMLSegmentationNode") or slicer.mrmlScene.IsClosing():
         return
+    _tags.pop(node.GetID(), None)
     from StrokeSegApp import result_nodes
 
     result_nodes.removeHidden(result_nodes.hiddenNodes(node))

@@ -48,11 +48,13 @@ class StrokeSegPanel(VTKObservationMixin):
         self.logic = logic
         self.parameterNode: Any = None
         self._updating = False
+        self._changedInBatch = False
         self.panels = tuple(Panel(ui, logic) for Panel in PANELS)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onBatchEnd)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.onSceneChanged()
@@ -82,9 +84,20 @@ class StrokeSegPanel(VTKObservationMixin):
         self._observeParameterNode(None)
 
     def onSceneChanged(self, caller: Any = None, event: Any = None) -> None:
+        if slicer.mrmlScene.IsBatchProcessing():
+            self._changedInBatch = (
+                True  # a scene that is opened in the place of another one: what comes is not all there
+            )
+            return
+        self._changedInBatch = False
         self._observeParameterNode(self.logic.getParameterNode())
         self._tell("onSceneChanged")
         self.update()
+
+    def onBatchEnd(self, caller: Any = None, event: Any = None) -> None:
+        """A batch of other changes, as those of a review, is nothing that the panels look at."""
+        if self._changedInBatch:
+            self.onSceneChanged()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller: Any, event: Any, node: Any) -> None:

@@ -134,14 +134,17 @@ def test_the_result_is_named_by_volume_model_and_time_and_carries_its_provenance
     assert str(tag) == "StrokeSeg phantom 0.1"
 
 
-def test_all_that_a_run_adds_lies_in_the_study_of_the_input(scene, tmp_path):
+def test_the_segmentation_lies_in_the_study_of_the_input_and_what_is_hidden_does_not(scene, tmp_path):
+    """What lies in a study is written when that is exported to DICOM: probabilities would be scans of the patient."""
     node = addHead()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     study = hierarchy.CreateStudyItem(hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "patient"), "study")
     hierarchy.CreateItem(study, node)
     segmentation = addResultOf(tmp_path / "out", node)
-    for each in (segmentation, *result_nodes.hiddenNodes(segmentation)):
-        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(each)) == study
+    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(segmentation)) == study
+    hidden = result_nodes.hiddenNodes(segmentation)
+    assert hidden
+    assert all(hierarchy.GetItemByDataNode(each) == hierarchy.GetInvalidItemID() for each in hidden)
 
 
 def test_two_results_of_one_volume_stand_beside_each_other(scene, tmp_path):
@@ -238,6 +241,35 @@ def test_semiautomatic_survives_saving_and_reading(scene, tmp_path):
     segmentation = addResultOf(tmp_path / "out", node)
     paint(segmentation, node)
     segmentation, node = saveAndReload(scene, tmp_path)
+    assert algorithmType(segmentation) == "SEMIAUTOMATIC"
+
+
+def test_an_edit_elsewhere_is_noticed_when_the_scene_is_opened_in_the_place_of_another(scene, tmp_path):
+    """As the application opens a scene file: closing and reading are one batch, which ends after both."""
+    node = addHead()
+    segmentation = addResultOf(tmp_path / "out", node)
+    result_watch._ownChanges += 1  # as if this module were not loaded
+    paint(segmentation, node)
+    result_watch._ownChanges -= 1
+    assert algorithmType(segmentation) == "AUTOMATIC"
+    assert scene.WriteToMRB(str(tmp_path / "case.mrb"), None)
+    scene.StartState(scene.BatchProcessState)
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "case.mrb"))
+    scene.EndState(scene.BatchProcessState)
+    segmentation = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[0]
+    assert algorithmType(segmentation) == "SEMIAUTOMATIC"
+
+
+def test_what_others_watch_on_a_result_they_go_on_watching(scene, tmp_path):
+    node = addHead()
+    segmentation = addResultOf(tmp_path / "out", node)
+    heard = []
+    segmentation.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, lambda *_: heard.append(1))
+    result_watch.watch(segmentation)
+    result_watch._onImported()
+    paint(segmentation, node)
+    assert heard
     assert algorithmType(segmentation) == "SEMIAUTOMATIC"
 
 

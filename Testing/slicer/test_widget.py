@@ -356,6 +356,23 @@ def test_on_the_stand_in_a_saved_scene_shows_its_result_again(openPanel, tmp_pat
     assert panel.ui.summaryLabel.text == text
 
 
+def test_on_the_stand_in_a_scene_opened_in_the_place_of_another_shows_its_result(openPanel, tmp_path):
+    """As the application opens a scene file: closing and reading are one batch, which ends after both."""
+    panel = apply(openPanel)
+    waitForRun(panel)
+    text = panel.ui.summaryLabel.text
+    path = str(tmp_path / "case.mrb")
+    scene = slicer.mrmlScene
+    assert scene.WriteToMRB(path, None)
+    scene.StartState(scene.BatchProcessState)
+    scene.Clear(0)
+    assert scene.ReadFromMRB(path)
+    scene.EndState(scene.BatchProcessState)
+    assert panel.ui.resultCollapsibleButton.visible
+    assert panel.ui.summaryLabel.text == text
+    assert panel.widget.panel.parameterNode is panel.widget.logic.getParameterNode()
+
+
 def test_on_the_stand_in_closing_the_module_ends_a_run(openPanel):
     panel = apply(openPanel, "slow")
     run = panel.run
