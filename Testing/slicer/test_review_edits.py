@@ -216,3 +216,21 @@ def test_on_the_stand_in_the_segment_editor_gets_the_case_its_own_node_and_four_
     panel.widget.enter()
     slicer.mrmlScene.Clear(0)
     assert told["segmentationNode"] is None
+    assert not told["keyboardShortcuts"]  # there is nothing to edit
+
+
+def test_on_the_stand_in_a_folded_editor_answers_neither_keys_nor_mouse(start, study):
+    """Its keys lie on Slicer's main window: Space would take the brush with no editor in sight."""
+    panel, _work = start(study)
+    ui = panel.ui
+    click(ui.reviewNextButton)
+    click(ui.reviewEditButton)
+    told = ui.reviewEditorWidget.layout().itemAt(0).widget().told
+    click(ui.reviewEditButton)
+    assert (told["activeEffect"], told["keyboardShortcuts"], told["viewObservations"]) == (None, False, False)
+    panel.widget.exit()
+    panel.widget.enter()
+    assert not told["keyboardShortcuts"]
+    click(ui.reviewEditButton)
+    assert told["keyboardShortcuts"]
+    assert told["viewObservations"]

@@ -24,14 +24,16 @@ class ReviewEditor:
         self._widget: Any = None
         self._case: Any = None
         self._active = True
+        self._shown = False
+        self._listening = False
         place.setVisible(False)
 
     def show(self, shown: bool) -> None:
         """Unfold or fold the editor."""
         if shown and self._widget is None:
             self._build()
-        if not shown:
-            self.putAwayTools()
+        self._shown = shown
+        self._listen()
         self._place.setVisible(shown)
 
     def setCase(self, nodes: Any) -> None:
@@ -39,6 +41,7 @@ class ReviewEditor:
         self._case = nodes
         if self._widget is not None:
             self._give()
+            self._listen()
 
     def chooseSegment(self, segmentId: str) -> None:
         """What is painted belongs to this segment."""
@@ -51,22 +54,29 @@ class ReviewEditor:
         if self._widget is not None and self._case is not None:
             self._widget.setActiveEffectByName("Paint")
 
-    def putAwayTools(self) -> None:
-        """No effect is active: the mouse moves the slices again."""
-        if self._widget is not None:
-            self._widget.setActiveEffect(None)
-
     def enter(self) -> None:
         """The module is shown."""
         self._active = True
-        if self._widget is not None:
-            self._widget.setupViewObservations()
-            self._widget.installKeyboardShortcuts()
+        self._listen()
 
     def exit(self) -> None:
         """Another module is shown, whose keys and mouse these are then."""
         self._active = False
-        if self._widget is not None:
+        self._listen()
+
+    def _listen(self) -> None:
+        """Keys and mouse are the editor's only while it is seen and has a case.
+
+        Its keys lie on Slicer's main window: Space takes the brush, whether or not anybody sees the editor.
+        """
+        listens = self._active and self._shown and self._case is not None
+        if self._widget is None or listens == self._listening:
+            return
+        self._listening = listens
+        if listens:
+            self._widget.setupViewObservations()
+            self._widget.installKeyboardShortcuts()
+        else:
             self._widget.setActiveEffect(None)
             self._widget.uninstallKeyboardShortcuts()
             self._widget.removeViewObservations()
@@ -85,8 +95,6 @@ class ReviewEditor:
         self._place.layout().addWidget(widget)
         self._widget = widget
         self._give()
-        if self._active:
-            self.enter()
 
     def _give(self) -> None:
         widget, case = self._widget, self._case
