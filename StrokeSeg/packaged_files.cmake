@@ -3,6 +3,7 @@
 
 set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/__init__.py
+  StrokeSegApp/ask_again.py
   StrokeSegApp/batch_result.py
   StrokeSegApp/batching.py
   StrokeSegApp/card_schema.py
@@ -33,6 +34,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/panels/input.py
   StrokeSegApp/panels/lesions.py
   StrokeSegApp/panels/models.py
+  StrokeSegApp/panels/path_lines.py
   StrokeSegApp/panels/result.py
   StrokeSegApp/panels/review.py
   StrokeSegApp/panels/review_choices.py

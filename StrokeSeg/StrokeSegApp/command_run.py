@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from StrokeSegApp.ask_again import untilTrue
 from StrokeSegApp.child_process import ChildProcess
 from StrokeSegApp.failures import explained
 from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegApp.progress import Progress, parseProgress
-from StrokeSegApp.worker_client import POLL_INTERVAL_MS, RunError, childCommand, environment
+from StrokeSegApp.worker_client import RunError, childCommand, environment
 from StrokeSegLib.errors import InputError
 
 EXIT_BAD_INPUT = 2
@@ -92,16 +93,15 @@ class CommandRun:
             self._removeFiles()
         else:
             self._child.askToEnd()
-            self._lookAfter(time.monotonic() + GRACE_S)
+            until = time.monotonic() + GRACE_S
+            untilTrue(lambda: self._isOver(until))
 
-    def _lookAfter(self, until: float) -> None:
-        import qt
-
+    def _isOver(self, until: float) -> bool:
         if not self.gone and time.monotonic() < until and os.name != "nt":
-            qt.QTimer.singleShot(POLL_INTERVAL_MS, lambda: self._lookAfter(until))
-        else:
-            self._child.kill(0)  # what it started may have outlived it
-            self._removeFiles()
+            return False
+        self._child.kill(0)  # what it started may have outlived it
+        self._removeFiles()
+        return True
 
     def finish(self) -> None:
         """Judge the end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from StrokeSegApp.worker_client import POLL_INTERVAL_MS
+from StrokeSegApp.ask_again import POLL_INTERVAL_MS
 
 #: Runs that are looked after; nobody else may hold them.
 _followed: set[Follower] = set()

@@ -15,6 +15,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from StrokeSegApp.ask_again import untilTrue
 from StrokeSegApp.failures import explained
 from StrokeSegApp.panel_words import inPanelWords
 from StrokeSegApp.paths import rootFolder
@@ -24,7 +25,6 @@ from StrokeSegLib.worker.call import Call, JobCancelledError, WorkerError
 from StrokeSegLib.worker.client import CANCEL_S, Worker
 
 POLL_INTERVAL_S = 0.05
-POLL_INTERVAL_MS = 50
 
 
 class RunError(RuntimeError):
@@ -153,16 +153,14 @@ def newWorker(command: Sequence[str] | None = None, cancelS: float = CANCEL_S) -
 
 def lookAfter(worker: Worker, call: Call, ended: Callable[[], None]) -> None:
     """Poll with a timer of Qt until a canceled call has ended, or its time is over and the process tree is killed."""
-    import qt
 
-    def look() -> None:
+    def look() -> bool:
         worker.poll()
         if call.ended:
             ended()
-        else:
-            qt.QTimer.singleShot(POLL_INTERVAL_MS, look)
+        return call.ended
 
-    qt.QTimer.singleShot(POLL_INTERVAL_MS, look)
+    untilTrue(look)
 
 
 def waitFor(run: Any, progress: Callable[[str, int, int], None] | None) -> None:

@@ -13,6 +13,7 @@ from StrokeSegApp import batching, dependencies, parameters
 from StrokeSegApp.batch_result import loadResult, modelOf
 from StrokeSegApp.logic import missingInputs
 from StrokeSegApp.model_list import readModels
+from StrokeSegApp.panels.path_lines import whenChanged
 from StrokeSegApp.panels.run_control import RunControl
 from StrokeSegApp.panels.run_view import RunView, durationText
 from StrokeSegLib.errors import InputError
@@ -41,8 +42,8 @@ class BatchPanel:
         self._control = RunControl(self._view, stageWords, self.onFinished, self.onChanged)
         self._prepareTable()
         ui.batchSourceSelector.connect("currentIndexChanged(int)", self.onSource)
-        ui.batchCasesPath.connect("currentPathChanged(QString)", self.onCases)
-        ui.batchFolderPath.connect("currentPathChanged(QString)", self.onFolder)
+        whenChanged(ui.batchCasesPath, self.onCases)
+        whenChanged(ui.batchFolderPath, self.onFolder)
         ui.batchModelSelector.connect("currentIndexChanged(int)", self.onModel)
         ui.batchButton.connect("clicked(bool)", self.onButton)
         ui.batchTable.connect("cellClicked(int,int)", self.onRow)

@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from StrokeSegApp import parameters
+from StrokeSegApp.panels.path_lines import whenChanged
 from StrokeSegApp.panels.review_decision import ReviewDecision
 from StrokeSegApp.panels.review_editor import ReviewEditor
 from StrokeSegApp.panels.review_keys import NEXT, PREVIOUS, ReviewKeys
@@ -48,7 +49,7 @@ class ReviewPanel:
         self._autosave = _timer(AUTOSAVE_MS, self.onAutosave, once=True)
         self._reading = _timer(TURN_MS, self.onTurn)
         ui.reviewCollapsibleButton.connect("contentsCollapsed(bool)", self.onFold)
-        ui.reviewStudyPath.connect("currentPathChanged(QString)", self.onStudy)
+        whenChanged(ui.reviewStudyPath, self.onStudy)
         ui.reviewReaderEdit.connect("editingFinished()", self.onStudy)
         ui.reviewFilterSelector.connect("currentIndexChanged(int)", self.onList)
         ui.reviewSortSelector.connect("currentIndexChanged(int)", self.onList)

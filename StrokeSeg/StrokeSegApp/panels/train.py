@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from StrokeSegApp import dependencies, parameters
 from StrokeSegApp.exporting import ExportRun
 from StrokeSegApp.panels import curve
+from StrokeSegApp.panels.path_lines import whenChanged
 from StrokeSegApp.panels.run_control import RunControl
 from StrokeSegApp.panels.run_view import RunView
 from StrokeSegLib.systems import SYSTEMS
@@ -42,8 +43,8 @@ class TrainPanel:
         ui.trainPresetSelector.addItem(_("As published"), "paper")
         self._view = RunView(ui.trainProgressBar, ui.trainStatusLabel, ui.trainDetailsButton)
         self._control = RunControl(self._view, stageWords, self.onFinished, self.update)
-        ui.trainCasesPath.connect("currentPathChanged(QString)", self.onChoice)
-        ui.trainFolderPath.connect("currentPathChanged(QString)", self.onFolder)
+        whenChanged(ui.trainCasesPath, self.onChoice)
+        whenChanged(ui.trainFolderPath, self.onFolder)
         ui.trainModelEdit.connect("textChanged(QString)", self.onChoice)
         ui.trainButton.connect("clicked(bool)", self.onButton)
         ui.trainExportButton.connect("clicked(bool)", self.onExport)

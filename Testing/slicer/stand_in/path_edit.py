@@ -16,6 +16,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
 
     Files, Dirs = 0x002, 0x001
     currentPathChanged = Signal(str)
+    validInputChanged = Signal(bool)
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
@@ -29,7 +30,16 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._line)
         row.addWidget(button)
-        self._line.textChanged.connect(self.currentPathChanged)
+        self._valid = False
+        self._line.textChanged.connect(self._onText)
+
+    def _onText(self, text: str) -> None:
+        """As the original: an empty line is no valid input, and the path of such a one is not told."""
+        before, self._valid = self._valid, bool(text)
+        if self._valid:
+            self.currentPathChanged.emit(text)
+        if self._valid != before:
+            self.validInputChanged.emit(self._valid)
 
     currentPath = Property(str, lambda self: self._line.text, lambda self, path: self._line.setText(path))
     filters = Property(int, lambda self: self._filters, lambda self, value: setattr(self, "_filters", value))
