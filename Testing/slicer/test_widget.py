@@ -212,6 +212,22 @@ def test_on_the_stand_in_the_table_is_copied_whole_with_places_and_totals(openPa
     assert [float(cell) for cell in rows[0][-3:]] == pytest.approx([12, 10, 12])
 
 
+def test_on_the_stand_in_a_removed_volume_leaves_its_role_empty_and_a_new_one_takes_it(openPanel):
+    """Slicer's list of nodes shows the neighbor at once; nobody has chosen that as the ADC map."""
+    panel = openPanel()
+    addHead("DWI")
+    adc = addHead("ADC")
+    other = addHead("T1 mprage")
+    ui = panel.ui
+    assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", "ADC")
+    slicer.mrmlScene.RemoveNode(adc)
+    assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", None)
+    slicer.mrmlScene.RemoveNode(other)
+    assert chosen(ui, "adc") is None
+    addHead("ADC again")
+    assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", "ADC again")
+
+
 def test_on_the_stand_in_the_findings_are_saved_for_spreadsheets_and_programs(openPanel, monkeypatch, tmp_path):
     import qt
 

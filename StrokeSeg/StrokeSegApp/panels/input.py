@@ -35,8 +35,10 @@ class InputPanel(VTKObservationMixin):
         ui.modelFilterEdit.connect("textChanged(QString)", self.onSearch)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
         ui.modelCardButton.connect("toggled(bool)", self.onCardToggled)
+        # What the user chooses, not "currentNodeChanged": that tells also of the neighbor in the list which takes the
+        # place of a volume that is about to be removed.
         for role in ROLES:
-            self._selector(role).connect("currentNodeChanged(vtkMRMLNode*)", self.onVolumeChosen)
+            self._selector(role).connect("nodeActivated(vtkMRMLNode*)", self.onVolumeChosen)
         ui.loadFileButton.connect("clicked(bool)", self.onLoadFile)
         ui.loadDicomButton.connect("clicked(bool)", self.onLoadFolder)
         ui.loadSeriesButton.connect("clicked(bool)", self.onLoadSeries)

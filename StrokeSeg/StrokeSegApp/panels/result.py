@@ -30,8 +30,8 @@ class ResultPanel:
         self._timer.connect("timeout()", self.onThresholdSettled)
         for selector in (ui.resultSelector, ui.compareSelector):
             selector.addAttribute("vtkMRMLSegmentationNode", scene.MEASUREMENTS_ATTRIBUTE)
-        ui.resultSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onResultChosen)
-        ui.compareSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onComparedChosen)
+        ui.resultSelector.connect("nodeActivated(vtkMRMLNode*)", self.onResultChosen)
+        ui.compareSelector.connect("nodeActivated(vtkMRMLNode*)", self.onComparedChosen)
         ui.opacitySlider.connect("valueChanged(double)", self.onOpacity)
         ui.thresholdSlider.connect("valueChanged(double)", self.onThreshold)
         ui.thresholdResetButton.connect("clicked(bool)", self.onThresholdReset)

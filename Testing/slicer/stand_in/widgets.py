@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 
@@ -34,10 +35,15 @@ class qMRMLWidget(QtWidgets.QWidget):
 
 
 class qMRMLNodeComboBox(QtWidgets.QComboBox):
-    """Lists the nodes of the scene that fit; empty until it is given a scene, as the original."""
+    """Lists the nodes of the scene that fit; empty until it is given a scene, as the original.
+
+    As there, a chosen node that is about to be removed gives way to its neighbor in the list, and that is told as any
+    change, while the node is still in the scene; ``nodeActivated`` tells only what the user chose.
+    """
 
     currentNodeChanged = Signal(object)
-    signatures = ("currentNodeChanged(vtkMRMLNode*)", "currentNodeChanged(bool)")
+    nodeActivated = Signal(object)
+    signatures = ("currentNodeChanged(vtkMRMLNode*)", "currentNodeChanged(bool)", "nodeActivated(vtkMRMLNode*)")
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -68,6 +74,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         self._scene = scene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent):
             self._observations.append(scene.AddObserver(event, lambda *_: self._fill()))
+        self._observations.append(scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._onRemoved))
         self._fill()
 
     def addAttribute(self, nodeType: str, name: str, value: Any = None) -> None:
@@ -116,6 +123,17 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         first = nodes[0] if nodes and not self._options["noneEnabled"] else None
         self._select(self._current if self._current in nodes else first)
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onRemoved(self, caller: Any, event: Any, node: Any) -> None:
+        if node is None or node is not self._current or self._scene.IsBatchProcessing():
+            return
+        row = self.currentIndex
+        self._filling = True
+        self.removeItem(row)
+        self._filling = False
+        identifier = self.itemData(min(row, self.count - 1)) if self.count else None
+        self._select(self._scene.GetNodeByID(identifier) if identifier else None)
+
     def _select(self, node: Any) -> None:
         self._filling = True
         self.setCurrentIndex(max(0, self.findData(node.GetID())) if node is not None else 0)
@@ -128,6 +146,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         if not self._filling and index >= 0:
             identifier = self.itemData(index)
             self._select(self._scene.GetNodeByID(identifier) if identifier else None)
+            self.nodeActivated.emit(self._current)
 
 
 class ctkCollapsibleButton(QtWidgets.QWidget):
