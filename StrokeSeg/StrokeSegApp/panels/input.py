@@ -8,7 +8,6 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
 from StrokeSegApp import input_checks, loading, parameters, scene
 from StrokeSegApp.input_roles import ROLES, chooseInputs, roleOf, roleTitle
@@ -19,17 +18,22 @@ from StrokeSegLib.errors import InputError
 IMAGE_FILES = "*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm"
 
 
-class InputPanel(VTKObservationMixin):
+class InputPanel:
     """Model list, a selector for each input, loading, and the check line."""
 
     def __init__(self, ui: Any, logic: Any) -> None:
-        VTKObservationMixin.__init__(self)
         self._ui = ui
         self._logic = logic
         self._models, _problem = readModels(logic)
         self._folder = ""
         self._series: list[Any] = []
         self._cleared: set[str] = set()  # roles that the user has emptied: never guessed again in this scene
+        self._guessed: dict[str, tuple[str, str | None]] = {}  # role -> volume's ID, and the role that it spoke of
+        self._tags: dict[str, list[int]] = {}  # volume's ID -> our observers; the node itself would be kept alive
+        self._settled = qt.QTimer()
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(0)
+        self._settled.connect("timeout()", self.onSettled)
         self._modelChosen = False  # by the user, in this scene
         self._updating = False
         ui.modelFilterEdit.connect("textChanged(QString)", self.onSearch)
@@ -48,25 +52,41 @@ class InputPanel(VTKObservationMixin):
     # What happens
 
     def close(self) -> None:
-        self.removeObservers()
+        self._settled.stop()
+        self._settled.disconnect("timeout()", self.onSettled)
+        self._letGo()
 
     def onSceneStartClose(self) -> None:
+        self._settled.stop()
         self._cleared.clear()
+        self._guessed.clear()
         self._modelChosen = False
-        self.removeObservers()
+        self._letGo()
 
     def onSceneChanged(self) -> None:
         node = self._logic.getParameterNode()
         if parameters.modelId(node) not in self._models and self._models:
             parameters.setModelId(node, defaultModel(self._models))
         for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-            self._watch(volume)
+            if not volume.GetHideFromEditors():
+                self._watch(volume)
         self._guessInputs()
 
     def onNodeAdded(self, node: Any) -> None:
         if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors():
             self._watch(node)
             self._guessInputs()
+            self._settled.start()
+
+    def onSettled(self) -> None:
+        """Slicer gives a volume its DICOM tags after its voxels: what was guessed without them is looked at again."""
+        node = self._logic.getParameterNode()
+        for role, (identifier, spoken) in list(self._guessed.items()):
+            volume = slicer.mrmlScene.GetNodeByID(identifier)
+            if volume is not None and volume is parameters.inputVolume(node, role) and _roleOfNode(volume) != spoken:
+                parameters.setInputVolume(node, role, None)
+                del self._guessed[role]
+        self._guessInputs()
 
     def onVolumeModified(self, volume: Any = None, event: Any = None) -> None:
         """Voxels came (a node is added before it has any) or changed, or the volume was moved."""
@@ -74,12 +94,19 @@ class InputPanel(VTKObservationMixin):
         self._logic.getParameterNode().Modified()
 
     def _watch(self, volume: Any) -> None:
-        for event in (
-            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
-            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
-        ):
-            if not self.hasObserver(volume, event, self.onVolumeModified):
-                self.addObserver(volume, event, self.onVolumeModified)
+        if volume.GetID() not in self._tags:
+            events = (
+                slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+                slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+            )
+            self._tags[volume.GetID()] = [volume.AddObserver(event, self.onVolumeModified) for event in events]
+
+    def _letGo(self) -> None:
+        for identifier, tags in self._tags.items():
+            volume = slicer.mrmlScene.GetNodeByID(identifier)
+            for tag in tags if volume is not None else ():
+                volume.RemoveObserver(tag)
+        self._tags.clear()
 
     def onModelsChanged(self) -> None:
         self._models, _problem = readModels(self._logic)
@@ -104,6 +131,8 @@ class InputPanel(VTKObservationMixin):
         node = self._logic.getParameterNode()
         for role in self._roles():
             before, now = parameters.inputVolume(node, role), self._selector(role).currentNode()
+            if now is not before:
+                self._guessed.pop(role, None)
             if now is not None:
                 self._cleared.discard(role)
             elif before is not None and slicer.mrmlScene.IsNodePresent(before):
@@ -243,6 +272,7 @@ class InputPanel(VTKObservationMixin):
         spoken = [_roleOfNode(volume) for volume in volumes] if free else []
         for role, index in chooseInputs(free, spoken, active).items():
             parameters.setInputVolume(node, role, volumes[index])
+            self._guessed[role] = (volumes[index].GetID(), spoken[index])
 
     def _roles(self, needed: bool = False) -> list[str]:
         """Of the chosen model, all or those that it cannot do without."""
