@@ -12,6 +12,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/computer.py
   StrokeSegApp/console.py
   StrokeSegApp/dependencies.py
+  StrokeSegApp/dicom_cases.py
   StrokeSegApp/exporting.py
   StrokeSegApp/failures.py
   StrokeSegApp/following.py

@@ -7,6 +7,8 @@ from typing import Any
 
 import slicer
 
+from StrokeSegLib.io import Series
+
 #: Attributes of volume nodes that this module loaded from DICOM itself; free of anything that names the patient.
 MODALITY_ATTRIBUTE = "DICOM.Modality"
 DESCRIPTION_ATTRIBUTE = "DICOM.SeriesDescription"
@@ -48,18 +50,37 @@ class VolumeFacts:
 def factsOf(node: Any) -> VolumeFacts:
     """The facts of a volume node."""
     found = {name: _value(node, name) for name in _TAGS}
-    try:
-        b_value = float(found[B_VALUE_ATTRIBUTE])
-    except ValueError:
-        b_value = None
     return VolumeFacts(
         node.GetName(),
         found[MODALITY_ATTRIBUTE],
         found[DESCRIPTION_ATTRIBUTE],
-        b_value,
+        _number(found[B_VALUE_ATTRIBUTE]),
         found[IMAGE_TYPE_ATTRIBUTE],
-        "" if found[CONTRAST_ATTRIBUTE].strip().lower() in ("no", "none") else found[CONTRAST_ATTRIBUTE],
+        _agent(found[CONTRAST_ATTRIBUTE]),
     )
+
+
+def factsOfSeries(series: Series) -> VolumeFacts:
+    """The facts of a series in a folder; it has no other name than its description."""
+    return VolumeFacts(
+        "",
+        series.modality,
+        series.description,
+        _number(series.b_value),
+        series.image_type,
+        _agent(series.contrast),
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _agent(text: str) -> str:
+    return "" if text.strip().lower() in ("no", "none") else text
 
 
 def _value(node: Any, attribute: str) -> str:
