@@ -83,13 +83,35 @@ def _agent(text: str) -> str:
     return "" if text.strip().lower() in ("no", "none") else text
 
 
+def dicomUids(node: Any) -> str:
+    """The series of a volume that Slicer's DICOM module loaded and its images, by their UIDs; empty for any other."""
+    names = slicer.vtkMRMLSubjectHierarchyConstants
+    listed = node.GetAttribute(INSTANCES_ATTRIBUTE) or _uid(node, names.GetDICOMInstanceUIDName())
+    images = [uid for uid in listed.split() if uid != "Unknown"]
+    if not images:
+        return ""
+    series = _uid(node, names.GetDICOMUIDName())
+    what = f"DICOM series {series}" if series else "DICOM images"
+    return f"{what} ({len(images)} image{'s' if len(images) > 1 else ''}, the first {images[0]})"
+
+
+def _uid(node: Any, kind: str) -> str:
+    hierarchy, item = _itemOf(node)
+    return hierarchy.GetItemUID(item, kind) if item else ""
+
+
+def _itemOf(node: Any) -> tuple[Any, int]:
+    """The subject hierarchy and the node's item in it, 0 where it has none."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    return hierarchy, hierarchy.GetItemByDataNode(node) if hierarchy else 0
+
+
 def _value(node: Any, attribute: str) -> str:
     """The node's own attribute, that of its item in the subject hierarchy, or the tag of its first file."""
     own = node.GetAttribute(attribute)
     if own:
         return own
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+    hierarchy, item = _itemOf(node)
     known = hierarchy.GetItemAttribute(item, attribute) if item else ""
     if known:
         return known
