@@ -176,6 +176,10 @@ def test_on_the_stand_in_a_graphics_card_is_offered_where_its_driver_is(openPane
     assert list(segment.devices()) == ["auto", "cpu", "cuda"]
     monkeypatch.setattr(segment.shutil, "which", lambda name: None)
     assert list(segment.devices()) == ["auto", "cpu"]
+    monkeypatch.setattr(segment.sys, "platform", "darwin")
+    for machine, devices in (("arm64", ["auto", "cpu", "mps"]), ("x86_64", ["auto", "cpu"])):
+        monkeypatch.setattr(segment.platform, "machine", lambda machine=machine: machine)
+        assert list(segment.devices()) == devices
 
 
 # Result
