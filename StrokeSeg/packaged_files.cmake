@@ -22,6 +22,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/load_ahead.py
   StrokeSegApp/loading.py
   StrokeSegApp/logic.py
+  StrokeSegApp/model_card_text.py
   StrokeSegApp/model_list.py
   StrokeSegApp/model_store.py
   StrokeSegApp/panels/__init__.py

@@ -12,6 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from StrokeSegApp import input_checks, loading, parameters, scene
 from StrokeSegApp.input_roles import ROLES, chooseInputs, roleOf, roleTitle
+from StrokeSegApp.model_card_text import cardText, needsText
 from StrokeSegApp.model_list import chosenModel, defaultModel, fittingModel, matches, readModels
 from StrokeSegApp.volume_facts import factsOf
 from StrokeSegLib.errors import InputError
@@ -35,6 +36,7 @@ class InputPanel(VTKObservationMixin):
         ui.modelFilterEdit.connect("textChanged(QString)", self.onSearch)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
         ui.modelCardButton.connect("toggled(bool)", self.onCardToggled)
+        ui.modelCardBrowser.connect("anchorClicked(QUrl)", self.onCardLink)
         for role in ROLES:
             self._selector(role).connect("currentNodeChanged(vtkMRMLNode*)", self.onVolumeChosen)
         ui.loadFileButton.connect("clicked(bool)", self.onLoadFile)
@@ -95,6 +97,10 @@ class InputPanel(VTKObservationMixin):
     def onCardToggled(self, shown: bool = False) -> None:
         self._ui.modelCardBrowser.setVisible(shown)
         self.update()
+
+    def onCardLink(self, url: Any) -> None:
+        """The whole description, in the program that the computer has for it: its tables are too wide for the panel."""
+        qt.QDesktopServices.openUrl(url)
 
     def onVolumeChosen(self, chosen: Any = None) -> None:
         if self._updating:
@@ -201,11 +207,11 @@ class InputPanel(VTKObservationMixin):
         selector.setCurrentIndex(selector.findData(model.id) if model else -1)
         selector.setToolTip(f"{model.title} ({model.version})" if model else "")
         self._ui.modelFilterEdit.setVisible(len(self._models) > 1)
-        self._ui.modelNeedsLabel.setText(_needs(model) if model else "")
+        self._ui.modelNeedsLabel.setText(needsText(model) if model else "")
         self._ui.modelNeedsLabel.setVisible(model is not None)
         self._ui.modelCardButton.setVisible(model is not None)
         if self._ui.modelCardButton.checked:
-            self._ui.modelCardBrowser.setMarkdown(_cardText(model) if model else "")
+            self._ui.modelCardBrowser.setMarkdown(cardText(model) if model else "")
 
     def _showRoles(self, node: Any, model: Any) -> None:
         inputs = {each.role: each for each in model.inputs} if model else {}
@@ -256,25 +262,3 @@ class InputPanel(VTKObservationMixin):
 
 def _roleOfNode(node: Any) -> str | None:
     return roleOf(factsOf(node), slicer.util.arrayFromVolume(node) if scene.hasVoxels(node) else None)
-
-
-def _needs(model: Any) -> str:
-    needed = ", ".join(roleTitle(each.role) for each in model.inputs if each.required)
-    optional = ", ".join(roleTitle(each.role) for each in model.inputs if not each.required)
-    found = ", ".join(label.name for label in model.labels)
-    lines = [_("Finds: {labels}").format(labels=found)]
-    if needed:
-        lines.append(_("Needs: {roles}").format(roles=needed))
-    if optional:
-        lines.append(_("Can use: {roles}").format(roles=optional))
-    return "\n".join(lines)
-
-
-def _cardText(model: Any) -> str:
-    """The model's README, in Markdown."""
-    try:
-        return (model.folder / "README.md").read_text(encoding="utf-8")
-    except OSError:
-        return _("{title}, version {version}, licence {licence}. This model brings no description.").format(
-            title=model.title, version=model.version, licence=model.licence
-        )
