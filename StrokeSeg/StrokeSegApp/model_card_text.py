@@ -41,7 +41,7 @@ def cardText(model: Any) -> str:
     if lines and lines[0].startswith("# "):
         del lines[0]
     facts = [*needsText(model).split("\n"), _("License: {licence}").format(licence=model.licence)]
-    parts = [_firstParagraph(lines), *facts]
+    parts = [_firstParagraph(lines), "  \n".join(facts)]  # two spaces break the line
     failures = _section(lines, FAILURES)
     if failures:
         parts += ["**" + _("Known failures") + "**", failures]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import slicer
 from PySide6 import QtCore, QtGui
+from section_checks import checkNothingIsCut
 from slicer_phantoms import BLOCK_VOXELS, addCt, addHead, voxelVolumeMl
 from stand_in.panel import click, clickCell, tick, waitForRun, waitUntil
 from stand_in_cards import Card, Input, card
@@ -181,6 +182,17 @@ def test_on_the_stand_in_hidden_volumes_of_results_are_never_offered_or_guessed(
     panel = run(openPanel, "bright")
     names = {panel.ui.flairSelector.itemText(index) for index in range(panel.ui.flairSelector.count)}
     assert names == {"None", "DWI", "ADC"}
+
+
+@pytest.mark.parametrize("models", ["bright", "bundled"])
+def test_on_the_stand_in_nothing_is_cut_where_a_user_works_most(openPanel, models, tmp_path):
+    panel = run(openPanel, "bright") if models == "bright" else openPanel(*list_models())
+    writeTwoBValues(tmp_path)
+    panel.input.openFolder(str(tmp_path))
+    checkNothingIsCut(panel)
+    for index in range(panel.ui.modelSelector.count):
+        panel.ui.modelSelector.setCurrentIndex(index)
+        checkNothingIsCut(panel)
 
 
 # Segment

@@ -42,6 +42,7 @@ class InputPanel(VTKObservationMixin):
         ui.loadFileButton.connect("clicked(bool)", self.onLoadFile)
         ui.loadDicomButton.connect("clicked(bool)", self.onLoadFolder)
         ui.loadSeriesButton.connect("clicked(bool)", self.onLoadSeries)
+        ui.seriesSelector.connect("currentIndexChanged(int)", self.onSeriesChosen)
         self._showSeries()
         self._say("")
 
@@ -138,6 +139,10 @@ class InputPanel(VTKObservationMixin):
         self._try(self._listSeries)
         self._showSeries()
 
+    def onSeriesChosen(self, index: int) -> None:
+        """A narrow panel cuts long descriptions: the tool tip has them whole."""
+        self._ui.seriesSelector.setToolTip(self._ui.seriesSelector.currentText)
+
     def onLoadSeries(self, checked: bool = False) -> None:
         index = self._ui.seriesSelector.currentIndex
         if 0 <= index < len(self._series):
@@ -169,11 +174,11 @@ class InputPanel(VTKObservationMixin):
         self._ui.seriesSelector.clear()
         for each in self._series:
             described = each.description or _("no description")
-            self._ui.seriesSelector.addItem(
-                _("{description} ({modality}, {count} images)").format(
-                    description=described, modality=each.modality or "?", count=each.images
-                )
+            text = _("{description} ({modality}, {count} images)").format(
+                description=described, modality=each.modality or "?", count=each.images
             )
+            self._ui.seriesSelector.addItem(text)
+            self._ui.seriesSelector.setItemData(self._ui.seriesSelector.count - 1, text, qt.Qt.ToolTipRole)
         for widget in (self._ui.seriesLabel, self._ui.seriesSelector, self._ui.loadSeriesButton):
             widget.setVisible(len(self._series) > 1)
 
