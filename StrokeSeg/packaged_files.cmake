@@ -13,6 +13,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/computer.py
   StrokeSegApp/console.py
   StrokeSegApp/dependencies.py
+  StrokeSegApp/dicom_cases.py
   StrokeSegApp/edits.py
   StrokeSegApp/exporting.py
   StrokeSegApp/failures.py
@@ -24,6 +25,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/load_ahead.py
   StrokeSegApp/loading.py
   StrokeSegApp/logic.py
+  StrokeSegApp/model_card_text.py
   StrokeSegApp/model_list.py
   StrokeSegApp/model_store.py
   StrokeSegApp/panel_words.py

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from StrokeSegApp.command_run import CommandRun
+from StrokeSegApp.dicom_cases import casesOfExaminations
 from StrokeSegApp.input_roles import ROLES, roleOfName
 from StrokeSegApp.model_store import modelWord
 from StrokeSegApp.panel_words import inPanelWords
@@ -79,10 +80,15 @@ class BatchRun(CommandRun):
         super().__init__(words, command)
 
 
-def readCases(source: Path) -> tuple[Case, ...]:
+def readCases(source: Path, roles: Collection[str] = ROLES) -> tuple[Case, ...]:
     """The cases of a case table, of a folder in a known layout, or of a folder with a folder of images a case.
 
-    In the last, the names of the images say what they are, as ``dwi.nii.gz`` and ``patient 3 ADC.nrrd`` do.
+    In the last, the names of the images say what they are, as ``dwi.nii.gz`` and ``patient 3 ADC.nrrd`` do; where a
+    folder has no such names, its DICOM series do.
+
+    Args:
+        source: The table or folder.
+        roles: That are looked for among DICOM series.
 
     Raises:
         InputError: Nothing there can be read as cases.
@@ -92,16 +98,16 @@ def readCases(source: Path) -> tuple[Case, ...]:
     if detect_layout(source) is not None:
         return tuple(_absolute(case) for case in read_layout(source)[1])
     folders = sorted(each for each in source.iterdir() if each.is_dir() and not each.name.startswith("."))
-    cases = [case for folder in folders if (case := _caseOfFolder(folder)) is not None]
-    alone = _caseOfFolder(source)
-    if alone is not None:
-        cases.insert(0, alone)
+    named = {folder: case for folder in (source, *folders) if (case := _caseOfFolder(folder)) is not None}
+    cases = list(named.values())
+    if source not in named:
+        cases += casesOfExaminations(source, [each for each in folders if each not in named], roles)
     if not cases:
         raise InputError(
-            f"{source} holds no images of which the name says what they are (such as dwi.nii.gz): a folder a case, or a"
-            " case table, is needed"
+            f"{source} holds no images of which the name (such as dwi.nii.gz) or DICOM says what they are: a folder a"
+            " case, or a case table, is needed"
         )
-    return tuple(cases)
+    return tuple(sorted(cases, key=lambda case: (case.case_id != source.name, case.case_id)))
 
 
 def readSummary(out: Path) -> list[Row]:

@@ -92,7 +92,7 @@ class CaseListRun:
         Raises:
             InputError: The list cannot be used: unreadable, empty, a name twice, files without ``out``.
         """
-        self._cases = _named(cases)
+        self._cases = _named(cases, [each.role for each in model.inputs])
         self._out = None if out is None else Path(out).expanduser().absolute()
         if self._out is None and any(_isFiles(inputs) for inputs in self._cases.values()):
             raise InputError("a result folder is needed for cases of files, got none: give out=FOLDER")
@@ -168,10 +168,13 @@ class CaseListRun:
         return self._out / name
 
 
-def _named(cases: str | os.PathLike[str] | Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _named(
+    cases: str | os.PathLike[str] | Sequence[Mapping[str, Any]], roles: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Name -> role -> node or file."""
     if isinstance(cases, (str, os.PathLike)):
-        return {case.case_id: dict(case.images) for case in readCases(Path(cases).expanduser().absolute())}
+        read = readCases(Path(cases).expanduser().absolute(), roles)
+        return {case.case_id: dict(case.images) for case in read}
     result: dict[str, dict[str, Any]] = {}
     for number, case in enumerate(cases, 1):
         name = str(case.get(NAME_KEY, f"case-{number:03d}"))

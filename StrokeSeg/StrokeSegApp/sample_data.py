@@ -21,7 +21,7 @@ class Sample:
     """A head of the Sample Data module.
 
     Attributes:
-        name: Unique there.
+        name: The words under its picture there, and unique.
         make: Name of the function of ``StrokeSegLib.demo`` that makes it.
         nodes: Role -> name of the node. Other names would do as well; these are recognized when inputs are filled in.
         thumbnail: Its picture, among the resources.
@@ -35,14 +35,14 @@ class Sample:
 
 SAMPLES = (
     Sample(
-        "StrokeSegHead",
+        _("Infarct on MRI (generated)"),
         "demo_case",
         {"dwi": "Generated head DWI b1000", "adc": "Generated head ADC"},
         "Screenshots/sample-head.png",
     ),
-    Sample("StrokeSegCtHead", "demo_ct_case", {"ct": "Generated head CT"}, "Screenshots/sample-ct.png"),
+    Sample(_("Bleeding on CT (generated)"), "demo_ct_case", {"ct": "Generated head CT"}, "Screenshots/sample-ct.png"),
     Sample(
-        "StrokeSegCtPerfusion",
+        _("Stroke on CT perfusion (generated)"),
         "demo_perfusion_case",
         {
             "cbf": "Generated head CBF",

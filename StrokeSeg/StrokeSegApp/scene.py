@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from StrokeSegApp.paths import resourcePath
+from StrokeSegApp.volume_facts import dicomUids
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io.box import BoxedImage, box_of, boxed
+from StrokeSegLib.io.dicom_header import looks_like_dicom
 from StrokeSegLib.terminology import color_rgb, terminology_entry
 from StrokeSegLib.volume import LPS_TO_RAS, Volume
 
@@ -189,7 +192,11 @@ def storedMeasurements(segmentation: Any) -> dict[str, Any] | None:
 def sourceOf(node: Any) -> str:
     """The file or DICOM series a volume node was loaded from, or its name when it was not loaded from a file."""
     storage = node.GetStorageNode()
-    return node.GetAttribute(SOURCE_ATTRIBUTE) or (storage.GetFileName() if storage else None) or node.GetName()
+    file = storage.GetFileName() if storage else None
+    uids = dicomUids(node)
+    if uids and (file is None or not os.path.isfile(file) or looks_like_dicom(Path(file))):
+        file = uids  # of a DICOM series, a file is one slice; where the volume was saved, it is all
+    return node.GetAttribute(SOURCE_ATTRIBUTE) or file or node.GetName()
 
 
 def loadTerminology() -> None:

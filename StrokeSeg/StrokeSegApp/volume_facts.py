@@ -7,6 +7,8 @@ from typing import Any
 
 import slicer
 
+from StrokeSegLib.io import Series
+
 #: Attributes of volume nodes that this module loaded from DICOM itself; free of anything that names the patient.
 MODALITY_ATTRIBUTE = "DICOM.Modality"
 DESCRIPTION_ATTRIBUTE = "DICOM.SeriesDescription"
@@ -48,18 +50,60 @@ class VolumeFacts:
 def factsOf(node: Any) -> VolumeFacts:
     """The facts of a volume node."""
     found = {name: _value(node, name) for name in _TAGS}
-    try:
-        b_value = float(found[B_VALUE_ATTRIBUTE])
-    except ValueError:
-        b_value = None
     return VolumeFacts(
         node.GetName(),
         found[MODALITY_ATTRIBUTE],
         found[DESCRIPTION_ATTRIBUTE],
-        b_value,
+        _number(found[B_VALUE_ATTRIBUTE]),
         found[IMAGE_TYPE_ATTRIBUTE],
-        "" if found[CONTRAST_ATTRIBUTE].strip().lower() in ("no", "none") else found[CONTRAST_ATTRIBUTE],
+        _agent(found[CONTRAST_ATTRIBUTE]),
     )
+
+
+def factsOfSeries(series: Series) -> VolumeFacts:
+    """The facts of a series in a folder; it has no other name than its description."""
+    return VolumeFacts(
+        "",
+        series.modality,
+        series.description,
+        _number(series.b_value),
+        series.image_type,
+        _agent(series.contrast),
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _agent(text: str) -> str:
+    return "" if text.strip().lower() in ("no", "none") else text
+
+
+def dicomUids(node: Any) -> str:
+    """The series of a volume that Slicer's DICOM module loaded and its images, by their UIDs; empty for any other."""
+    names = slicer.vtkMRMLSubjectHierarchyConstants
+    listed = node.GetAttribute(INSTANCES_ATTRIBUTE) or _uid(node, names.GetDICOMInstanceUIDName())
+    images = [uid for uid in listed.split() if uid != "Unknown"]
+    if not images:
+        return ""
+    series = _uid(node, names.GetDICOMUIDName())
+    what = f"DICOM series {series}" if series else "DICOM images"
+    return f"{what} ({len(images)} image{'s' if len(images) > 1 else ''}, the first {images[0]})"
+
+
+def _uid(node: Any, kind: str) -> str:
+    hierarchy, item = _itemOf(node)
+    return hierarchy.GetItemUID(item, kind) if item else ""
+
+
+def _itemOf(node: Any) -> tuple[Any, int]:
+    """The subject hierarchy and the node's item in it, 0 where it has none."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    return hierarchy, hierarchy.GetItemByDataNode(node) if hierarchy else 0
 
 
 def _value(node: Any, attribute: str) -> str:
@@ -67,8 +111,7 @@ def _value(node: Any, attribute: str) -> str:
     own = node.GetAttribute(attribute)
     if own:
         return own
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+    hierarchy, item = _itemOf(node)
     known = hierarchy.GetItemAttribute(item, attribute) if item else ""
     if known:
         return known

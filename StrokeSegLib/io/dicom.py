@@ -37,12 +37,14 @@ class Series:
     """A volume in a folder, as a person picks one; nothing that names the patient.
 
     Attributes:
+        study: UID of the examination that it is of.
         uid: For ``FOLDER#UID``: the series' UID, with ``:b1000`` where the series holds several b-values.
         modality, description, b_value, image_type, contrast: As in the first image's header, empty where it does not
             say; the description ends with the b-value where the series holds several.
         images: Number of files.
     """
 
+    study: str
     uid: str
     modality: str
     description: str
@@ -86,6 +88,7 @@ def list_series(folder: Path) -> list[Series]:
     """
     return [
         Series(
+            items[0].study,
             name,
             items[0].modality,
             description_of(name, items[0].description),

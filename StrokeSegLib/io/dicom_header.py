@@ -27,6 +27,7 @@ class Slice:
     """One file's header, as far as geometry and grouping need it; nothing that names the patient."""
 
     path: Path
+    study: str
     series: str
     modality: str
     description: str
@@ -84,6 +85,7 @@ def read_header(path: Path) -> Slice | None:
     spacing = _numbers(text("0028|0030")) or _numbers(text("0018|1164"))
     return Slice(
         path=path,
+        study=text("0020|000d"),
         series=text("0020|000e"),
         modality=text("0008|0060"),
         description=text("0008|103e"),

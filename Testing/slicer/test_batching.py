@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.uid import generate_uid
 from StrokeSegApp import batching
 from StrokeSegApp.batching import BatchRun, Row
 from StrokeSegApp.exporting import ExportRun
 from StrokeSegApp.worker_client import RunError
+from test_loading import writeSeries, writeTwoBValues
 
-from StrokeSegLib.case_table import Case, write_case_table
+from StrokeSegLib.case_table import Case, read_case_table, write_case_table
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io import write_image
+from StrokeSegLib.io import read_image, write_image
 from StrokeSegLib.models import find_model
 from StrokeSegLib.volume import Volume
 
@@ -73,6 +75,50 @@ def test_a_folder_with_a_folder_of_images_a_case_is_read_by_the_names(tmp_path):
 def test_one_folder_of_images_is_one_case(tmp_path):
     image(tmp_path / "one" / "dwi.nii.gz")
     assert [case.case_id for case in batching.readCases(tmp_path / "one")] == ["one"]
+
+
+def exam(folder):
+    """An examination as a scanner sends it: DWI of two b-values in one series, its ADC, and what is no input."""
+    study = generate_uid()
+    uids = {
+        "dwi": writeTwoBValues(folder / "DICOM" / "5", StudyInstanceUID=study),
+        "adc": writeSeries(folder / "DICOM" / "6", "ep2d_diff_ADC", StudyInstanceUID=study),
+    }
+    writeSeries(folder / "DICOM" / "7", "ep2d_diff_FA", StudyInstanceUID=study)
+    for number in (8, 9):
+        writeSeries(folder / "DICOM" / str(number), "t2_tse", StudyInstanceUID=study)
+    return {"dwi": f"{uids['dwi']}:b1000", "adc": uids["adc"]}
+
+
+def test_a_folder_with_a_folder_of_dicom_files_a_case_is_read_by_its_series(tmp_path):
+    wanted = {name: exam(tmp_path / "set" / name) for name in ("Müller", "two")}
+    (tmp_path / "set" / "notes").mkdir()
+    (tmp_path / "set" / "notes" / "a.txt").write_text("DICOM")
+    image(tmp_path / "set" / "three" / "dwi.nii.gz")
+    read = batching.readCases(tmp_path / "set", ("dwi", "adc"))
+    assert [case.case_id for case in read] == ["Müller", "three", "two"]
+    for case in (read[0], read[2]):
+        folder = tmp_path / "set" / case.case_id
+        assert case.images == {role: Path(f"{folder}#{uid}") for role, uid in wanted[case.case_id].items()}
+        assert all(read_image(str(path)).volume.array.shape == (4, 5, 6) for path in case.images.values())
+    write_case_table(read, tmp_path / "cases.csv")
+    assert [dict(case.images) for case in read_case_table(tmp_path / "cases.csv")] == [
+        {role: path.parent.resolve() / path.name for role, path in case.images.items()} for case in read
+    ]
+
+
+@pytest.mark.parametrize("inside", ["", "DICOM"])
+def test_the_folder_of_one_examination_is_one_case_though_each_series_has_a_folder(tmp_path, inside):
+    wanted = exam(tmp_path / "p1")
+    (case,) = batching.readCases(tmp_path / "p1" / inside, ("dwi", "adc"))
+    assert {role: path.name.rpartition("#")[2] for role, path in case.images.items()} == wanted
+
+
+def test_two_dicom_series_for_a_role_are_refused_with_their_names(tmp_path):
+    for name in ("a", "b"):
+        writeSeries(tmp_path / "set" / "p" / name, f"head {name}", modality="CT")
+    with pytest.raises(InputError, match=r"several series for ct: .*\(head a\).*\(head b\); take the others out"):
+        batching.readCases(tmp_path / "set")
 
 
 def test_a_public_layout_is_known_by_itself(tmp_path):

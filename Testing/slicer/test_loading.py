@@ -74,10 +74,10 @@ def test_several_series_are_listed_and_each_can_be_loaded_and_tells_its_role(sce
     assert len({node.GetName() for node in nodes}) == 3
 
 
-def writeTwoBValues(folder: Path, description: str = "ep2d_diff") -> str:
+def writeTwoBValues(folder: Path, description: str = "ep2d_diff", **tags: object) -> str:
     """A series as clinical scanners write DWI: b0 and b1000 in one."""
-    uid = writeSeries(folder / "0", description, DiffusionBValue=0.0)
-    return writeSeries(folder / "1000", description, uid=uid, DiffusionBValue=1000.0)
+    uid = writeSeries(folder / "0", description, DiffusionBValue=0.0, **tags)
+    return writeSeries(folder / "1000", description, uid=uid, DiffusionBValue=1000.0, **tags)
 
 
 def test_each_b_value_of_a_series_is_listed_and_loaded_by_itself_and_only_the_high_one_is_dwi(scene, tmp_path):

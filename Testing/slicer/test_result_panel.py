@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import slicer
+from PySide6 import QtCore, QtGui
 from result_phantoms import maskOf, paint
+from section_checks import checkNothingIsCut
 from slicer_phantoms import BLOCK_VOXELS, addCt, addHead, voxelVolumeMl
 from stand_in.panel import click, clickCell, tick, waitForRun, waitUntil
 from stand_in_cards import Card, Input, card
 from StrokeSegApp import relabel, result_nodes
 from StrokeSegApp import scene as app
 from test_loading import writeSeries, writeTwoBValues
+
+from StrokeSegLib.models import list_models
 
 CT = Card(id="ct", title="Blood on CT", inputs=(Input("ct"),), minimum_inputs=1)
 
@@ -39,6 +46,28 @@ def milliliters(panel):
 # Input
 
 
+def test_on_the_stand_in_the_card_of_each_bundled_model_is_short_honest_and_opens_its_description(
+    openPanel, monkeypatch
+):
+    models = list_models()
+    ui = openPanel(*models).ui
+    opened = []
+    monkeypatch.setattr(QtGui.QDesktopServices, "openUrl", opened.append)
+    click(ui.modelCardButton)
+    for model in models:
+        ui.modelSelector.setCurrentIndex(ui.modelSelector.findData(model.id))
+        text = ui.modelCardBrowser.toPlainText()
+        assert "Research use only, not a medical device." in text
+        assert "generated images alone" in text
+        assert "License: Apache-2.0" in text
+        assert "calibrated on generated" in text.partition("Known failures")[2]
+        assert "|" not in text
+        link = QtCore.QUrl(re.search(r'href="([^"]+)"', ui.modelCardBrowser.toHtml()).group(1))
+        ui.modelCardBrowser.anchorClicked.emit(link)
+        assert Path(opened[-1].toLocalFile()).samefile(model.folder / "README.md")
+        assert ui.modelCardBrowser.toPlainText() == text
+
+
 def test_on_the_stand_in_the_search_lists_models_that_fit_and_always_the_chosen_one(openPanel):
     ui = openPanel(card("bright"), card("two"), CT).ui
     assert ui.modelFilterEdit.visible
@@ -58,13 +87,26 @@ def test_on_the_stand_in_one_model_needs_no_search_line(openPanel):
 def test_on_the_stand_in_the_model_says_what_it_finds_and_needs_and_shows_its_card(openPanel, tmp_path):
     from dataclasses import replace
 
-    (tmp_path / "README.md").write_text("# A model\nIt has **learned** little.", encoding="utf-8")
+    (tmp_path / "README.md").write_text(
+        "# A model\nIt has **learned** little.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n![](../x.png)\n\n"
+        "## Known failures\n- Small lesions.\n\n## More\nwords",
+        encoding="utf-8",
+    )
     ui = openPanel(replace(card("bright"), folder=tmp_path), card("two")).ui
     assert ui.modelNeedsLabel.text == "Finds: ischemic lesion\nNeeds: DWI, ADC map\nCan use: FLAIR"
     assert not ui.modelCardBrowser.visible
     click(ui.modelCardButton)
     assert ui.modelCardBrowser.visible
-    assert ui.modelCardBrowser.toPlainText().split() == "A model It has learned little.".split()
+    assert ui.modelCardBrowser.toPlainText().split("\n") == [
+        "It has learned little.",
+        "Finds: ischemic lesion",
+        "Needs: DWI, ADC map",
+        "Can use: FLAIR",
+        "License: none",
+        "Known failures",
+        "Small lesions.",
+        "Open the whole description",
+    ]
     ui.modelSelector.setCurrentIndex(1)
     assert "This model brings no description" in ui.modelCardBrowser.toPlainText()
     click(ui.modelCardButton)
@@ -144,6 +186,17 @@ def test_on_the_stand_in_hidden_volumes_of_results_are_never_offered_or_guessed(
     assert names == {"None", "DWI", "ADC"}
 
 
+@pytest.mark.parametrize("models", ["bright", "bundled"])
+def test_on_the_stand_in_nothing_is_cut_where_a_user_works_most(openPanel, models, tmp_path):
+    panel = run(openPanel, "bright") if models == "bright" else openPanel(*list_models())
+    writeTwoBValues(tmp_path)
+    panel.input.openFolder(str(tmp_path))
+    checkNothingIsCut(panel)
+    for index in range(panel.ui.modelSelector.count):
+        panel.ui.modelSelector.setCurrentIndex(index)
+        checkNothingIsCut(panel)
+
+
 # Segment
 
 
@@ -178,6 +231,10 @@ def test_on_the_stand_in_a_graphics_card_is_offered_where_its_driver_is(openPane
     assert list(segment.devices()) == ["auto", "cpu", "cuda"]
     monkeypatch.setattr(segment.shutil, "which", lambda name: None)
     assert list(segment.devices()) == ["auto", "cpu"]
+    monkeypatch.setattr(segment.sys, "platform", "darwin")
+    for machine, devices in (("arm64", ["auto", "cpu", "mps"]), ("x86_64", ["auto", "cpu"])):
+        monkeypatch.setattr(segment.platform, "machine", lambda machine=machine: machine)
+        assert list(segment.devices()) == devices
 
 
 # Result

@@ -48,9 +48,9 @@ def sampleDataModule(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "make", "roles"),
     [
-        ("StrokeSegHead", demo.demo_case, ["dwi", "adc"]),
-        ("StrokeSegCtHead", demo.demo_ct_case, ["ct"]),
-        ("StrokeSegCtPerfusion", demo.demo_perfusion_case, ["cbf", "cbv", "mtt", "tmax", "ct"]),
+        ("Infarct on MRI (generated)", demo.demo_case, ["dwi", "adc"]),
+        ("Bleeding on CT (generated)", demo.demo_ct_case, ["ct"]),
+        ("Stroke on CT perfusion (generated)", demo.demo_perfusion_case, ["cbf", "cbv", "mtt", "tmax", "ct"]),
     ],
 )
 def test_a_head_is_offered_once_and_a_click_adds_its_volumes_without_a_download(

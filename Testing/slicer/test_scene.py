@@ -305,3 +305,38 @@ def test_showing_puts_the_volume_behind_and_makes_a_surface(scene):
     surface = vtk.vtkPolyData()
     segmentation.GetClosedSurfaceRepresentation("StrokeSeg_1", surface)
     assert surface.GetNumberOfPoints() > 0
+
+
+def loadedByDicomModule(first="1.2.3.1"):
+    """What Slicer's DICOM module leaves at a volume and in the subject hierarchy."""
+    node = addHead("5: Doe Jane DWI")
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    names = slicer.vtkMRMLSubjectHierarchyConstants
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+    hierarchy.SetItemUID(item, names.GetDICOMUIDName(), "1.2.3")
+    hierarchy.SetItemUID(item, names.GetDICOMInstanceUIDName(), f"{first} 1.2.3.2 1.2.3.4")
+    return node
+
+
+def test_a_volume_of_slicers_dicom_module_is_named_by_its_uids_and_never_by_the_patient(scene):
+    said = "DICOM series 1.2.3 (3 images, the first 1.2.3.1)"
+    assert app.sourceOf(loadedByDicomModule()) == said
+    node = loadedByDicomModule("1.2.3.9")
+    node.SetAttribute("DICOM.instanceUIDs", "1.2.3.1 1.2.3.2 1.2.3.4")  # the node's own come first
+    assert app.sourceOf(node) == said
+    alone = addHead("Doe Jane")
+    alone.SetAttribute("DICOM.instanceUIDs", "1.2.3.1 Unknown")
+    assert app.sourceOf(alone) == "DICOM images (1 image, the first 1.2.3.1)"
+    assert app.sourceOf(addHead("no DICOM")) == "no DICOM"
+
+
+def test_a_volume_of_the_dicom_module_that_was_saved_is_named_by_its_file_and_not_by_one_of_its_slices(scene, tmp_path):
+    node = loadedByDicomModule()
+    node.AddDefaultStorageNode()
+    for name, start in (("slice.dcm", bytes(128) + b"DICM"), ("saved.nrrd", b"NRRD0004")):
+        (tmp_path / name).write_bytes(start)
+        node.GetStorageNode().SetFileName(str(tmp_path / name))
+        fromFile = app.sourceOf(node) == str(tmp_path / name)
+        assert fromFile == (name == "saved.nrrd")
+    node.GetStorageNode().SetFileName(str(tmp_path / "gone.nrrd"))
+    assert app.sourceOf(node).startswith("DICOM series 1.2.3")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import re
 
 import pytest
 import slicer
+import vtk
 from PySide6 import QtCore, QtWidgets
 from slicer_phantoms import addCt, addHead, voxelVolumeMl
 from stand_in import ROOT, pythonqt
@@ -226,6 +228,37 @@ def test_on_the_stand_in_a_removed_volume_leaves_its_role_empty_and_a_new_one_ta
     assert chosen(ui, "adc") is None
     addHead("ADC again")
     assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", "ADC again")
+
+
+def test_on_the_stand_in_dicom_tags_that_come_after_the_voxels_take_a_wrong_guess_back(openPanel):
+    """Slicer's DICOM loader adds a volume, gives it voxels and then its place in the hierarchy with the tags."""
+    panel = openPanel()
+    volume = addHead("DWI")
+    assert chosen(panel.ui, "dwi") == "DWI"
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), volume)
+    hierarchy.SetItemAttribute(item, "DICOM.Modality", "CT")
+    QtWidgets.QApplication.processEvents()
+    assert chosen(panel.ui, "dwi") is None
+
+    mine = addHead("my own choice")
+    panel.ui.dwiSelector.setCurrentIndex(panel.ui.dwiSelector.findData(mine.GetID()))
+    hierarchy.SetItemAttribute(hierarchy.CreateItem(hierarchy.GetSceneItemID(), mine), "DICOM.Modality", "CT")
+    mine.GetImageData().Modified()
+    QtWidgets.QApplication.processEvents()
+    assert chosen(panel.ui, "dwi") == "my own choice"
+
+
+def test_on_the_stand_in_a_removed_volume_leaves_memory(openPanel):
+    openPanel()
+    volume = addHead("T1 mprage")
+    there = vtk.vtkWeakReference()
+    there.Set(volume)
+    QtWidgets.QApplication.processEvents()
+    slicer.mrmlScene.RemoveNode(volume)
+    del volume
+    gc.collect()
+    assert there.Get() is None
 
 
 def test_on_the_stand_in_the_findings_are_saved_for_spreadsheets_and_programs(openPanel, monkeypatch, tmp_path):

@@ -107,7 +107,8 @@ class BatchPanel:
         path = self._ui.batchCasesPath.currentPath
         if path and Path(path).exists():  # while a path is typed it does not
             try:
-                self._cases = {case.case_id: case for case in batching.readCases(Path(path))}
+                roles = {each.role for model in self._models.values() for each in model.inputs}
+                self._cases = {case.case_id: case for case in batching.readCases(Path(path), roles)}
             except (InputError, OSError) as error:
                 self._view.sayError(error)
         self._suggestModel()

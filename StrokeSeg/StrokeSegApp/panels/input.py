@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from StrokeSegApp import input_checks, loading, parameters, scene
 from StrokeSegApp.input_roles import ROLES, chooseInputs, roleOf, roleTitle
+from StrokeSegApp.model_card_text import cardText, needsText
 from StrokeSegApp.model_list import chosenModel, defaultModel, fittingModel, matches, readModels
 from StrokeSegApp.volume_facts import factsOf
 from StrokeSegLib.errors import InputError
@@ -39,6 +40,7 @@ class InputPanel:
         ui.modelFilterEdit.connect("textChanged(QString)", self.onSearch)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
         ui.modelCardButton.connect("toggled(bool)", self.onCardToggled)
+        ui.modelCardBrowser.connect("anchorClicked(QUrl)", self.onCardLink)
         # What the user chooses, not "currentNodeChanged": that tells also of the neighbor in the list which takes the
         # place of a volume that is about to be removed.
         for role in ROLES:
@@ -46,6 +48,7 @@ class InputPanel:
         ui.loadFileButton.connect("clicked(bool)", self.onLoadFile)
         ui.loadDicomButton.connect("clicked(bool)", self.onLoadFolder)
         ui.loadSeriesButton.connect("clicked(bool)", self.onLoadSeries)
+        ui.seriesSelector.connect("currentIndexChanged(int)", self.onSeriesChosen)
         self._showSeries()
         self._say("")
 
@@ -91,6 +94,7 @@ class InputPanel:
     def onVolumeModified(self, volume: Any = None, event: Any = None) -> None:
         """Voxels came (a node is added before it has any) or changed, or the volume was moved."""
         self._guessInputs()
+        self._settled.start()
         self._logic.getParameterNode().Modified()
 
     def _watch(self, volume: Any) -> None:
@@ -124,6 +128,10 @@ class InputPanel:
     def onCardToggled(self, shown: bool = False) -> None:
         self._ui.modelCardBrowser.setVisible(shown)
         self.update()
+
+    def onCardLink(self, url: Any) -> None:
+        """The whole description, in the program that the computer has for it: its tables are too wide for the panel."""
+        qt.QDesktopServices.openUrl(url)
 
     def onVolumeChosen(self, chosen: Any = None) -> None:
         if self._updating:
@@ -163,6 +171,10 @@ class InputPanel:
         self._try(self._listSeries)
         self._showSeries()
 
+    def onSeriesChosen(self, index: int) -> None:
+        """A narrow panel cuts long descriptions: the tool tip has them whole."""
+        self._ui.seriesSelector.setToolTip(self._ui.seriesSelector.currentText)
+
     def onLoadSeries(self, checked: bool = False) -> None:
         index = self._ui.seriesSelector.currentIndex
         if 0 <= index < len(self._series):
@@ -194,11 +206,11 @@ class InputPanel:
         self._ui.seriesSelector.clear()
         for each in self._series:
             described = each.description or _("no description")
-            self._ui.seriesSelector.addItem(
-                _("{description} ({modality}, {count} images)").format(
-                    description=described, modality=each.modality or "?", count=each.images
-                )
+            text = _("{description} ({modality}, {count} images)").format(
+                description=described, modality=each.modality or "?", count=each.images
             )
+            self._ui.seriesSelector.addItem(text)
+            self._ui.seriesSelector.setItemData(self._ui.seriesSelector.count - 1, text, qt.Qt.ToolTipRole)
         for widget in (self._ui.seriesLabel, self._ui.seriesSelector, self._ui.loadSeriesButton):
             widget.setVisible(len(self._series) > 1)
 
@@ -232,11 +244,11 @@ class InputPanel:
         selector.setCurrentIndex(selector.findData(model.id) if model else -1)
         selector.setToolTip(f"{model.title} ({model.version})" if model else "")
         self._ui.modelFilterEdit.setVisible(len(self._models) > 1)
-        self._ui.modelNeedsLabel.setText(_needs(model) if model else "")
+        self._ui.modelNeedsLabel.setText(needsText(model) if model else "")
         self._ui.modelNeedsLabel.setVisible(model is not None)
         self._ui.modelCardButton.setVisible(model is not None)
         if self._ui.modelCardButton.checked:
-            self._ui.modelCardBrowser.setMarkdown(_cardText(model) if model else "")
+            self._ui.modelCardBrowser.setMarkdown(cardText(model) if model else "")
 
     def _showRoles(self, node: Any, model: Any) -> None:
         inputs = {each.role: each for each in model.inputs} if model else {}
@@ -288,25 +300,3 @@ class InputPanel:
 
 def _roleOfNode(node: Any) -> str | None:
     return roleOf(factsOf(node), slicer.util.arrayFromVolume(node) if scene.hasVoxels(node) else None)
-
-
-def _needs(model: Any) -> str:
-    needed = ", ".join(roleTitle(each.role) for each in model.inputs if each.required)
-    optional = ", ".join(roleTitle(each.role) for each in model.inputs if not each.required)
-    found = ", ".join(label.name for label in model.labels)
-    lines = [_("Finds: {labels}").format(labels=found)]
-    if needed:
-        lines.append(_("Needs: {roles}").format(roles=needed))
-    if optional:
-        lines.append(_("Can use: {roles}").format(roles=optional))
-    return "\n".join(lines)
-
-
-def _cardText(model: Any) -> str:
-    """The model's README, in Markdown."""
-    try:
-        return (model.folder / "README.md").read_text(encoding="utf-8")
-    except OSError:
-        return _("{title}, version {version}, licence {licence}. This model brings no description.").format(
-            title=model.title, version=model.version, licence=model.licence
-        )

@@ -33,6 +33,7 @@ class ModelsPanel:
         table.verticalHeader().setVisible(False)
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)  # titles of several lines
         table.connect("currentCellChanged(int,int,int,int)", self.onRow)
         ui.modelsVerifyButton.connect("clicked(bool)", self.onVerify)
         ui.modelsRemoveButton.connect("clicked(bool)", self.onRemove)

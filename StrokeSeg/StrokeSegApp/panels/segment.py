@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 import traceback
@@ -150,7 +151,7 @@ def devices() -> dict[str, str]:
     found = {"auto": _("Automatic"), "cpu": _("Processor (CPU)")}
     if shutil.which("nvidia-smi") is not None:
         found["cuda"] = _("Graphics card (GPU)")
-    if sys.platform == "darwin":
+    if sys.platform == "darwin" and platform.machine() == "arm64":  # no torch uses the graphics of an Intel Mac
         found["mps"] = _("Apple graphics (GPU)")
     return found
 
