@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp.child_process import ChildProcess
 from StrokeSegApp.failures import explained
 from StrokeSegApp.panel_words import inPanelWords
@@ -55,7 +57,7 @@ class CommandRun:
             self._child = ChildProcess(words, self._folder, environment())
         except OSError as error:
             self._removeFiles()
-            raise RunError(f"The command could not be started: {error}") from error
+            raise RunError(_("The command could not be started: {error}").format(error=error)) from error
         except BaseException:
             self._removeFiles()
             raise
@@ -115,11 +117,12 @@ class CommandRun:
             code = self._child.exitCode()
             last = self._lines[-1] if self._lines else ""
             if code == EXIT_BAD_INPUT:
-                raise InputError(inPanelWords(last.removeprefix(SPOKEN)) or "the input was refused without a reason")
+                raise InputError(inPanelWords(last.removeprefix(SPOKEN)) or _("the input was refused without a reason"))
             if code not in self.goodCodes:
-                said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else f"exit code {code}"
+                codeText = _("exit code {code}").format(code=code)
+                said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else codeText
                 log = "\n".join(self._lines)
-                raise RunError(explained(f"It stopped: {said}", log, code), log)
+                raise RunError(explained(_("It stopped: {reason}").format(reason=said), log, code), log)
             self.beforeRemoval()
         finally:
             self._removeFiles()
