@@ -22,7 +22,7 @@ ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
 FINGERPRINT_ATTRIBUTE = "StrokeSeg.Fingerprint."
 _ownChanges = 0
-_observedScenes: dict[int, Any] = {}
+_observedScenes: dict[int, tuple[Any, list[int]]] = {}
 
 
 def install() -> None:
@@ -30,10 +30,20 @@ def install() -> None:
     mrmlScene = slicer.mrmlScene
     if id(mrmlScene) in _observedScenes:
         return
-    _observedScenes[id(mrmlScene)] = mrmlScene
-    mrmlScene.AddObserver(mrmlScene.EndImportEvent, _onImported)
-    mrmlScene.AddObserver(mrmlScene.NodeAboutToBeRemovedEvent, _onRemoved)
+    tags = [
+        mrmlScene.AddObserver(mrmlScene.EndImportEvent, _onImported),
+        mrmlScene.AddObserver(mrmlScene.NodeAboutToBeRemovedEvent, _onRemoved),
+    ]
+    _observedScenes[id(mrmlScene)] = (mrmlScene, tags)
     _onImported()
+
+
+def uninstall() -> None:
+    """Watch no more, as before the module is reloaded; results that are watched are so until ``install`` takes over."""
+    for mrmlScene, tags in _observedScenes.values():
+        for tag in tags:
+            mrmlScene.RemoveObserver(tag)
+    _observedScenes.clear()
 
 
 def watch(segmentation: Any) -> None:
