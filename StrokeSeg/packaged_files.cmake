@@ -61,6 +61,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/sample_data.py
   StrokeSegApp/scene.py
   StrokeSegApp/selftest.py
+  StrokeSegApp/torch_trial.py
   StrokeSegApp/training.py
   StrokeSegApp/views.py
   StrokeSegApp/volume_facts.py
