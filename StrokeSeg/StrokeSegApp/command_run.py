@@ -99,11 +99,13 @@ class CommandRun:
     def _lookAfter(self, until: float) -> None:
         import qt
 
-        if not self.gone and time.monotonic() < until and os.name != "nt":
-            qt.QTimer.singleShot(POLL_INTERVAL_MS, lambda: self._lookAfter(until))
-        else:
+        if self.gone:
             self._child.kill(0)  # what it started may have outlived it
             self._removeFiles()
+            return
+        if time.monotonic() >= until or os.name == "nt":  # Windows has no way to ask
+            self._child.kill(0, wait=False)
+        qt.QTimer.singleShot(POLL_INTERVAL_MS, lambda: self._lookAfter(until))
 
     def finish(self) -> None:
         """Judge the end.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,70 @@ def test_free_memory_of_this_computer_is_a_sensible_number():
     gib = computer.freeMemoryGib()
     assert gib is not None
     assert 0 < gib < 100_000
+
+
+#: As macOS 15 says it, shortened.
+VM_STAT = """Mach Virtual Memory Statistics: (page size of 16384 bytes)
+Pages free:                               10000.
+Pages active:                            400000.
+Pages inactive:                           30000.
+Pages speculative:                         5000.
+Pages throttled:                              0.
+"Translation faults":                 987654321.
+"""
+
+
+def test_the_words_of_macos_about_its_memory_are_counted_in_its_pages(monkeypatch):
+    assert computer.parseVmStat(VM_STAT) == 45_000 * 16384
+    assert (
+        computer.parseVmStat(VM_STAT.replace("Pages speculative:                         5000.\n", ""))
+        == 40_000 * 16384
+    )
+    monkeypatch.setattr(computer, "os", types.SimpleNamespace(name="posix"))
+    monkeypatch.setattr(computer.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(
+        computer.subprocess,
+        "run",
+        lambda words, **_: types.SimpleNamespace(stdout=VM_STAT.encode() * (words == ["vm_stat"])),
+    )
+    assert computer.freeMemoryGib() == 45_000 * 16384 / computer.GIB
+    monkeypatch.setattr(computer.subprocess, "run", lambda *_, **__: types.SimpleNamespace(stdout=b"nothing known"))
+    assert computer.freeMemoryGib() is None
+
+
+def test_windows_is_asked_for_its_memory_with_the_structure_that_it_knows(monkeypatch):
+    sizes = []
+
+    def ask(pointer):
+        status = pointer._obj
+        sizes.append(status.length)
+        status.total, status.free = 16 * computer.GIB, 6 * computer.GIB
+
+    kernel = types.SimpleNamespace(GlobalMemoryStatusEx=ask)
+    monkeypatch.setattr(computer.ctypes, "windll", types.SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr(computer.ctypes, "c_ulong", computer.ctypes.c_uint32)  # as wide as Windows has it
+    monkeypatch.setattr(computer, "os", types.SimpleNamespace(name="nt"))
+    assert computer.freeMemoryGib() == 6.0
+    assert sizes == [64]  # of MEMORYSTATUSEX; Windows refuses any other
+
+
+@pytest.mark.parametrize(("value", "enabled"), [(1, True), (0, False), (None, False)])
+def test_long_paths_are_on_only_where_windows_registry_says_so(monkeypatch, value, enabled):
+    class Key:
+        """An open key of the registry."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+    def read(key, name):
+        assert name == "LongPathsEnabled"
+        if value is None:
+            raise FileNotFoundError(name)
+        return value, 4
+
+    registry = types.SimpleNamespace(HKEY_LOCAL_MACHINE=1, OpenKey=lambda *_: Key(), QueryValueEx=read)
+    monkeypatch.setitem(sys.modules, "winreg", registry)
+    assert computer.longPathsEnabled() is enabled
