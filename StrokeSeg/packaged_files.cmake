@@ -160,6 +160,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/io/reading.py
   StrokeSegLib/io/stack.py
   StrokeSegLib/io/writing.py
+  StrokeSegLib/long_paths.py
   StrokeSegLib/measure.py
   StrokeSegLib/metrics.py
   StrokeSegLib/models.py

@@ -20,6 +20,7 @@ from slicer.i18n import tr as _
 from StrokeSegApp import card_schema
 from StrokeSegLib.disk import DISK_FULL, disk_full
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.long_paths import reachable
 from StrokeSegLib.models import CARD, ModelCard, check_weights, list_models, load_card
 from StrokeSegLib.resources import models_folder
 
@@ -42,7 +43,7 @@ class Installed:
 
 def userFolder() -> Path:
     """Where a user's own models are kept: they outlive an update of the extension."""
-    return Path(slicer.app.slicerUserSettingsFilePath).parent / "StrokeSeg" / "Models"
+    return reachable(Path(slicer.app.slicerUserSettingsFilePath).parent / "StrokeSeg" / "Models")
 
 
 def installed(store: Path | None = None) -> list[Installed]:
