@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 
 import slicer
 from slicer.i18n import tr as _
@@ -63,7 +65,8 @@ class StrokeSegWidget(ScriptedLoadableModuleWidget):
         self.panel = StrokeSegPanel(self.ui, self.logic)
 
     def enter(self):
-        self.panel.enter()
+        if hasattr(self, "panel"):
+            self.panel.enter()
 
     def exit(self):
         if hasattr(self, "panel"):
@@ -72,8 +75,19 @@ class StrokeSegWidget(ScriptedLoadableModuleWidget):
     def cleanup(self):
         if hasattr(self, "panel"):  # absent when setup failed
             self.panel.close()
+            del self.panel
         if hasattr(self, "logic"):
             self.logic.close()
+            del self.logic
+
+    def onReload(self):
+        """Slicer reads only this file anew: end what the packages' old code runs, and forget it, to read it too."""
+        self.cleanup()
+        importlib.import_module("StrokeSegApp.result_watch").uninstall()
+        for name in [each for each in sys.modules if each.split(".")[0] in ("StrokeSegApp", "StrokeSegLib")]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+        importlib.import_module("StrokeSegApp.result_watch").install()
 
 
 class StrokeSegLogic(ScriptedLoadableModuleLogic, Console):

@@ -68,6 +68,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/saving.py
   StrokeSegApp/scene.py
   StrokeSegApp/selftest.py
+  StrokeSegApp/torch_trial.py
   StrokeSegApp/training.py
   StrokeSegApp/views.py
   StrokeSegApp/volume_facts.py
@@ -168,6 +169,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/io/reading.py
   StrokeSegLib/io/stack.py
   StrokeSegLib/io/writing.py
+  StrokeSegLib/long_paths.py
   StrokeSegLib/measure.py
   StrokeSegLib/metrics.py
   StrokeSegLib/models.py

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from StrokeSegLib.disk import DISK_FULL, disk_full, flush_to_disk
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.long_paths import reachable
 
 #: Files that a run writes; a folder with one of them holds results, and a new run replaces them all.
 RESULT_NAMES = (
@@ -54,7 +55,7 @@ def staged_results(out: Path, *, force: bool = False) -> Iterator[Path]:
     Raises:
         InputError: ``out`` can not be a result folder, holds results and force is False, or the disk is full.
     """
-    out = Path(os.path.realpath(out))  # a link to a folder is kept, the folder behind it is replaced
+    out = reachable(Path(os.path.realpath(out)))  # a link to a folder is kept, the folder behind it is replaced
     base = check_target(out, force=force)
     stage = base / f"{_staging_prefix(out)}{os.getpid()}-{secrets.token_hex(4)}"
     try:
@@ -80,7 +81,7 @@ def check_target(out: Path, *, force: bool) -> Path:
     Raises:
         InputError: ``out`` can not be a result folder, or holds results and force is False.
     """
-    out = Path(os.path.realpath(out))
+    out = reachable(Path(os.path.realpath(out)))
     base = _existing_above(out)
     clear_leftovers(out, base)
     if os.path.lexists(out):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from StrokeSegApp.volume_nodes import addVolume
 from StrokeSegLib.case_table import Case
@@ -43,7 +44,9 @@ def loadResult(out: Path, case: Case, model: Any, loadedId: str | None = None) -
     roles = [each.role for each in model.inputs if each.role in case.images]
     if not roles:
         raise InputError(
-            f"case {case.case_id} has no image that model '{model.id}' takes: choose the batch's own model"
+            _("case {case} has no image that model '{model}' takes: choose the batch's own model").format(
+                case=case.case_id, model=model.id
+            )
         )
     names = {role: f"{case.case_id} {role.upper()}" for role in roles}
     volumes = {role: read_image(str(case.images[role])).volume for role in roles}  # all of them before the scene

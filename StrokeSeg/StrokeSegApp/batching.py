@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp.command_run import CommandRun
 from StrokeSegApp.dicom_cases import casesOfExaminations
 from StrokeSegApp.input_roles import ROLES, roleOfName
@@ -104,8 +106,10 @@ def readCases(source: Path, roles: Collection[str] = ROLES) -> tuple[Case, ...]:
         cases += casesOfExaminations(source, [each for each in folders if each not in named], roles)
     if not cases:
         raise InputError(
-            f"{source} holds no images of which the name (such as dwi.nii.gz) or DICOM says what they are: a folder a"
-            " case, or a case table, is needed"
+            _(
+                "{source} holds no images of which the name (such as dwi.nii.gz) or DICOM says what they are: a folder"
+                " a case, or a case table, is needed"
+            ).format(source=source)
         )
     return tuple(sorted(cases, key=lambda case: (case.case_id != source.name, case.case_id)))
 
@@ -161,8 +165,10 @@ def _caseOfFolder(folder: Path) -> Case | None:
             continue
         if role in images:
             raise InputError(
-                f"{folder} holds two images for {role}: {images[role].name} and {path.name}; move one elsewhere, or"
-                " write a case table"
+                _(
+                    "{folder} holds two images for {role}: {first} and {second}; move one elsewhere, or write a case"
+                    " table"
+                ).format(folder=folder, role=role, first=images[role].name, second=path.name)
             )
         images[role] = path.absolute()
     return Case(folder.name, folder.name, images) if images else None

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp.batching import readCases
 from StrokeSegApp.logic import SegmentationRun, checkRoles, wordOf
 from StrokeSegApp.progress import Progress
@@ -95,7 +97,7 @@ class CaseListRun:
         self._cases = _named(cases, [each.role for each in model.inputs])
         self._out = None if out is None else Path(out).expanduser().absolute()
         if self._out is None and any(_isFiles(inputs) for inputs in self._cases.values()):
-            raise InputError("a result folder is needed for cases of files, got none: give out=FOLDER")
+            raise InputError(_("a result folder is needed for cases of files, got none: give out=FOLDER"))
         self._model, self._worker, self._resume = model, worker, resume
         self._choices: dict[str, Any] = {"device": device, "threshold": threshold}
         self._left = list(self._cases)
@@ -179,12 +181,18 @@ def _named(
     for number, case in enumerate(cases, 1):
         name = str(case.get(NAME_KEY, f"case-{number:03d}"))
         if name in result:
-            raise InputError(f"two cases are named '{name}', different names are needed: change one {NAME_KEY}")
+            raise InputError(
+                _("two cases are named '{name}', different names are needed: change one {key}").format(
+                    name=name, key=NAME_KEY
+                )
+            )
         if Path(name).name != name:
-            raise InputError(f"'{name}' is no name for a case, it becomes a folder: leave out slashes and dots")
+            raise InputError(
+                _("'{name}' is no name for a case, it becomes a folder: leave out slashes and dots").format(name=name)
+            )
         result[name] = {role: value for role, value in case.items() if role != NAME_KEY and value is not None}
     if not result:
-        raise InputError("the list of cases is empty, at least one is needed: give a dictionary a case")
+        raise InputError(_("the list of cases is empty, at least one is needed: give a dictionary a case"))
     return result
 
 
@@ -196,7 +204,7 @@ def _isFiles(inputs: Mapping[str, Any]) -> bool:
     """
     files = [isinstance(value, (str, os.PathLike)) for value in inputs.values()]
     if any(files) and not all(files):
-        raise InputError("a case has nodes and files, only one kind is needed: load the files, or save the nodes")
+        raise InputError(_("a case has nodes and files, only one kind is needed: load the files, or save the nodes"))
     return any(files)
 
 

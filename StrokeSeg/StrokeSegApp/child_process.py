@@ -55,6 +55,6 @@ class ChildProcess:
         """Ask the process and all that it started to end, without waiting; see ``ProcessTree``."""
         self._tree.ask_to_end()
 
-    def kill(self, graceS: float = GRACE_S) -> None:
+    def kill(self, graceS: float = GRACE_S, wait: bool = True) -> None:
         """End the process and all that it started within ``graceS`` seconds; see ``ProcessTree``."""
-        self._tree.kill(graceS)
+        self._tree.kill(graceS, wait=wait)

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp.ask_again import untilTrue
 from StrokeSegApp.child_process import ChildProcess
 from StrokeSegApp.failures import explained
@@ -56,7 +58,7 @@ class CommandRun:
             self._child = ChildProcess(words, self._folder, environment())
         except OSError as error:
             self._removeFiles()
-            raise RunError(f"The command could not be started: {error}") from error
+            raise RunError(_("The command could not be started: {error}").format(error=error)) from error
         except BaseException:
             self._removeFiles()
             raise
@@ -97,11 +99,13 @@ class CommandRun:
             untilTrue(lambda: self._isOver(until))
 
     def _isOver(self, until: float) -> bool:
-        if not self.gone and time.monotonic() < until and os.name != "nt":
-            return False
-        self._child.kill(0)  # what it started may have outlived it
-        self._removeFiles()
-        return True
+        if self.gone:
+            self._child.kill(0)  # what it started may have outlived it
+            self._removeFiles()
+            return True
+        if time.monotonic() >= until or os.name == "nt":  # Windows has no way to ask
+            self._child.kill(0, wait=False)
+        return False
 
     def finish(self) -> None:
         """Judge the end.
@@ -115,11 +119,12 @@ class CommandRun:
             code = self._child.exitCode()
             last = self._lines[-1] if self._lines else ""
             if code == EXIT_BAD_INPUT:
-                raise InputError(inPanelWords(last.removeprefix(SPOKEN)) or "the input was refused without a reason")
+                raise InputError(inPanelWords(last.removeprefix(SPOKEN)) or _("the input was refused without a reason"))
             if code not in self.goodCodes:
-                said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else f"exit code {code}"
+                codeText = _("exit code {code}").format(code=code)
+                said = last.removeprefix(SPOKEN) if last.startswith(SPOKEN) else codeText
                 log = "\n".join(self._lines)
-                raise RunError(explained(f"It stopped: {said}", log, code), log)
+                raise RunError(explained(_("It stopped: {reason}").format(reason=said), log, code), log)
             self.beforeRemoval()
         finally:
             self._removeFiles()

@@ -71,7 +71,7 @@ def freeMemoryGib() -> float | None:
         with open("/proc/meminfo", encoding="ascii") as file:
             facts = dict(line.split(":", 1) for line in file)
         return int(facts["MemAvailable"].split()[0]) * 1024 / GIB
-    except (OSError, ValueError, KeyError, AttributeError, subprocess.SubprocessError):
+    except (OSError, ValueError, LookupError, AttributeError, subprocess.SubprocessError):
         return None
 
 
@@ -93,7 +93,12 @@ def _freeMemoryWindows() -> int:
 
 def _freeMemoryMac() -> int:
     said = subprocess.run(["vm_stat"], capture_output=True, timeout=TIMEOUT_S, check=True).stdout.decode()
-    first, *rows = said.splitlines()
+    return parseVmStat(said)
+
+
+def parseVmStat(text: str) -> int:
+    """Bytes that programs can get, from the words of macOS: its pages that are free or hold nothing of worth."""
+    first, *rows = text.splitlines()
     pageBytes = int(first.split("page size of")[1].split()[0])
     pages = {name: int(count.strip(" .")) for name, count in (row.split(":", 1) for row in rows if ":" in row)}
     return pageBytes * (pages["Pages free"] + pages["Pages inactive"] + pages.get("Pages speculative", 0))

@@ -6,6 +6,8 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp.input_roles import roleOf
 from StrokeSegApp.volume_facts import factsOfSeries
 from StrokeSegLib.case_table import Case
@@ -36,7 +38,7 @@ def casesOfExaminations(source: Path, folders: Sequence[Path], roles: Collection
 
 
 def _holdsDicom(folder: Path) -> bool:
-    return any(looks_like_dicom(Path(root) / name) for root, _folders, names in os.walk(folder) for name in names)
+    return any(looks_like_dicom(Path(root) / name) for root, _inner, names in os.walk(folder) for name in names)
 
 
 def _case(folder: Path, volumes: Sequence[Series], roles: Collection[str]) -> Case:
@@ -56,9 +58,11 @@ def _only(folder: Path, role: str, volumes: Sequence[Series]) -> Series:
         InputError: There are several.
     """
     if len({each.uid.partition(":")[0] for each in volumes}) > 1:
-        listed = ", ".join(f"{each.uid} ({each.description or 'no description'})" for each in volumes)
+        listed = ", ".join(f"{each.uid} ({each.description or _('no description')})" for each in volumes)
         raise InputError(
-            f"{folder} holds several series for {role}: {listed}; take the others out, or write a case table that names"
-            f" one as {folder}#SERIES_UID"
+            _(
+                "{folder} holds several series for {role}: {listed}; take the others out, or write a case table that"
+                " names one as {folder}#SERIES_UID"
+            ).format(folder=folder, role=role, listed=listed)
         )
     return volumes[0]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp import model_store
 from StrokeSegApp.command_run import CommandRun
 from StrokeSegLib.errors import InputError
@@ -29,7 +31,9 @@ class ExportRun(CommandRun):
         """
         if modelId in {card.id for card in model_store.cards()}:
             raise InputError(
-                f"a model '{modelId}' is installed already: choose another name, or remove it under Models"
+                _("a model '{model}' is installed already: choose another name, or remove it under Models").format(
+                    model=modelId
+                )
             )
         self._id = modelId
         run = run.expanduser().absolute()

@@ -19,9 +19,14 @@ def explained(message: str, said: str = "", exitCode: int | None = None) -> str:
         said: What the process said besides, such as a traceback.
         exitCode: Of a process that died.
     """
-    cure = _cureOfExit(exitCode) or _cureOfWords(f"{message}\n{said}".lower())
+    cure = cureOf(f"{message}\n{said}", exitCode)
     message = inPanelWords(message)
     return f"{message.rstrip('.')}. {cure[0].upper()}{cure[1:]}." if cure else message
+
+
+def cureOf(said: str, exitCode: int | None = None) -> str:
+    """What to do about a failure, by its words and the exit code; empty where it is not a known one."""
+    return _cureOfExit(exitCode) or _cureOfWords(said.lower())
 
 
 def _cureOfExit(code: int | None) -> str:

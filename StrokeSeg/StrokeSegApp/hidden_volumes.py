@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from StrokeSegApp import scene
@@ -38,7 +39,9 @@ def hide(segmentation: Any, role: str, reference: Any, image: BoxedImage, what: 
     """
     if not image.grid.same_grid(scene.volumeFromNode(reference)):
         raise InputError(
-            f"the {what} of the result lies on another grid than volume '{reference.GetName()}': press Apply again"
+            _("the {what} of the result lies on another grid than volume '{volume}': press Apply again").format(
+                what=what, volume=reference.GetName()
+            )
         )
     node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
     node.UnRegister(None)
@@ -64,7 +67,9 @@ def whole(node: Any) -> Volume:
     first, shape = _place(node)
     box = tuple(slice(a, a + n) for a, n in zip(first, part.array.shape, strict=True))
     if any(each.stop > n for each, n in zip(box, shape, strict=True)):
-        raise InputError(f"volume '{node.GetName()}' does not fit into the image any more: press Apply again")
+        raise InputError(
+            _("volume '{volume}' does not fit into the image any more: press Apply again").format(volume=node.GetName())
+        )
     array = np.zeros(shape, part.array.dtype)
     array[box] = part.array
     x, y, z = part.ijk_to_lps([-each for each in first[::-1]])
@@ -85,7 +90,9 @@ def _place(node: Any) -> tuple[list[int], list[int]]:
     """First voxel within the whole image and the whole image's shape, ``[k, j, i]``."""
     text = node.GetAttribute(BOX_ATTRIBUTE)
     if not text:
-        raise InputError(f"volume '{node.GetName()}' does not say where it lies any more: press Apply again")
+        raise InputError(
+            _("volume '{volume}' does not say where it lies any more: press Apply again").format(volume=node.GetName())
+        )
     place = json.loads(text)
     return place["first"], place["shape"]
 

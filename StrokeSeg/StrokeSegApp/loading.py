@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from StrokeSegApp import scene, volume_facts
 from StrokeSegApp.volume_nodes import addVolume
@@ -26,14 +27,18 @@ def loadFile(path: str) -> Any:
         InputError: The file is no image that can be read.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path} does not exist, an image file is needed: check the path")
+        raise InputError(_("{path} does not exist, an image file is needed: check the path").format(path=path))
     if looks_like_dicom(Path(path)):
         return _shown(addVolume(read_image(path).volume, _free(Path(path).stem)))
     name = Path(path).name.removesuffix(".gz")
     node = slicer.modules.volumes.logic().AddArchetypeVolume(path, Path(name).stem)
     if node is None:
         read_image(path)  # says in one line what is wrong with it, where it can
-        raise InputError(f"{path} could not be read as an image: convert it to NIfTI, or load it in the Data module")
+        raise InputError(
+            _("{path} could not be read as an image: convert it to NIfTI, or load it in the Data module").format(
+                path=path
+            )
+        )
     return _shown(node)
 
 

@@ -146,7 +146,11 @@ class SegmentationRun(WorkerRun):
             started = time.perf_counter()
             reference = slicer.mrmlScene.GetNodeByID(self._referenceId)
             if reference is None:
-                raise InputError(f"volume '{self._referenceName}' was removed during the run; nothing was added")
+                raise InputError(
+                    _("volume '{volume}' was removed during the run; nothing was added").format(
+                        volume=self._referenceName
+                    )
+                )
             result = self._build(reference)
             self.seconds["build"] = time.perf_counter() - started
             told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
@@ -253,9 +257,15 @@ def checkRoles(model: ModelCard, volumes: Mapping[str, Any]) -> None:
     known = [each.role for each in model.inputs]
     unknown = [role for role in volumes if role not in known]
     if unknown:
-        raise InputError(f"model '{model.id}' has no input '{unknown[0]}'; its inputs are {', '.join(known)}")
+        raise InputError(
+            _("model '{model}' has no input '{role}'; its inputs are {known}").format(
+                model=model.id, role=unknown[0], known=", ".join(known)
+            )
+        )
     missing = missingInputs(model, list(volumes))
     if missing:
         raise InputError(
-            f"model '{model.id}' needs {', '.join(missing)} as well; got {', '.join(volumes) or 'nothing'}"
+            _("model '{model}' needs {missing} as well; got {given}").format(
+                model=model.id, missing=", ".join(missing), given=", ".join(volumes) or _("nothing")
+            )
         )

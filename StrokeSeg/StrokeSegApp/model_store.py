@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from StrokeSegApp import card_schema
 from StrokeSegLib.disk import DISK_FULL, disk_full
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.long_paths import reachable
 from StrokeSegLib.models import CARD, ModelCard, check_weights, list_models, load_card
 from StrokeSegLib.resources import models_folder
 
@@ -41,7 +43,7 @@ class Installed:
 
 def userFolder() -> Path:
     """Where a user's own models are kept: they outlive an update of the extension."""
-    return Path(slicer.app.slicerUserSettingsFilePath).parent / "StrokeSeg" / "Models"
+    return reachable(Path(slicer.app.slicerUserSettingsFilePath).parent / "StrokeSeg" / "Models")
 
 
 def installed(store: Path | None = None) -> list[Installed]:
@@ -75,7 +77,11 @@ def findModel(word: str, store: Path | None = None) -> ModelCard:
         return known[word]
     if (Path(word) / CARD).is_file():
         return load_card(Path(word))
-    raise InputError(f"unknown model '{word}'; known: {', '.join(known) or 'none'}; or give a model's folder")
+    raise InputError(
+        _("unknown model '{word}'; known: {known}; or give a model's folder").format(
+            word=word, known=", ".join(known) or _("none")
+        )
+    )
 
 
 def modelWord(card: Any) -> str:
@@ -104,7 +110,9 @@ def importModel(source: Path, store: Path | None = None) -> ModelCard:
     card = _checked(source)
     if card.id in {each.id for each in cards(store)} or (store / card.id).exists():
         raise InputError(
-            f"a model '{card.id}' is installed already: remove it first, or export this one with another id"
+            _("a model '{model}' is installed already: remove it first, or export this one with another id").format(
+                model=card.id
+            )
         )
     stage = store / f"{UNFINISHED}{card.id}-{secrets.token_hex(4)}"
     try:
@@ -119,7 +127,9 @@ def importModel(source: Path, store: Path | None = None) -> ModelCard:
         if error.errno in DISK_FULL:
             raise disk_full(store) from error
         raise InputError(
-            f"the model can not be copied to {store} ({error.strerror}): check the rights there"
+            _("the model can not be copied to {store} ({reason}): check the rights there").format(
+                store=store, reason=error.strerror
+            )
         ) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -133,13 +143,15 @@ def remove(model: Installed) -> None:
         InputError: It is a bundled one, or a file of it is in use.
     """
     if model.bundled:
-        raise InputError(f"'{model.folder.name}' comes with StrokeSeg and can not be removed")
+        raise InputError(_("'{model}' comes with StrokeSeg and can not be removed").format(model=model.folder.name))
     gone = model.folder.with_name(f"{UNFINISHED}{model.folder.name}-{secrets.token_hex(4)}")
     try:
         os.replace(model.folder, gone)  # all or nothing: Windows refuses while a file is open
     except OSError as error:
         raise InputError(
-            f"{model.folder} can not be removed ({error.strerror}): wait for a run to end, or restart Slicer"
+            _("{folder} can not be removed ({reason}): wait for a run to end, or restart Slicer").format(
+                folder=model.folder, reason=error.strerror
+            )
         ) from error
     shutil.rmtree(gone, ignore_errors=True)
 
@@ -161,7 +173,9 @@ def _checked(source: Path) -> ModelCard:
     file = source / CARD
     if not file.is_file():
         raise InputError(
-            f"{source} holds no {CARD}, a model folder is needed: choose one that 'Make a model' or an export made"
+            _(
+                "{source} holds no {card}, a model folder is needed: choose one that 'Make a model' or an export made"
+            ).format(source=source, card=CARD)
         )
     _checkCard(file)
     card = load_card(source)
@@ -170,7 +184,11 @@ def _checked(source: Path) -> ModelCard:
         _checkCard(one.folder / CARD)
     for network in card.all_networks:
         if not network.graph.is_file():
-            raise InputError(f"{source} lacks {network.graph.name}, which its card names: export the model again")
+            raise InputError(
+                _("{source} lacks {file}, which its card names: export the model again").format(
+                    source=source, file=network.graph.name
+                )
+            )
         _checkSafetensors(network.weights)
     verify(card)
     return card
@@ -186,11 +204,17 @@ def _checkCard(file: Path) -> None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} can not be read as JSON ({error}): export the model again") from error
+        raise InputError(
+            _("{file} can not be read as JSON ({error}): export the model again").format(file=file, error=error)
+        ) from error
     wrong = list(card_schema.problems(content, schema))
     if wrong:
-        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise InputError(f"{file} is no valid model card: {wrong[0]}{more}; export the model again")
+        more = _(" (and {count} more)").format(count=len(wrong) - 1) if len(wrong) > 1 else ""
+        raise InputError(
+            _("{file} is no valid model card: {problem}{more}; export the model again").format(
+                file=file, problem=wrong[0], more=more
+            )
+        )
 
 
 def _checkSystem(card: ModelCard) -> None:
@@ -198,7 +222,9 @@ def _checkSystem(card: ModelCard) -> None:
 
     if card.system not in SYSTEMS:
         raise InputError(
-            f"model '{card.id}' is of the system '{card.system}', known are {', '.join(SYSTEMS)}: update StrokeSeg"
+            _("model '{model}' is of the system '{system}', known are {known}: update StrokeSeg").format(
+                model=card.id, system=card.system, known=", ".join(SYSTEMS)
+            )
         )
 
 
@@ -212,12 +238,16 @@ def _checkSafetensors(path: Path) -> None:
         ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
         whole = size == 8 + length + max(ends, default=0)
     except OSError as error:
-        raise InputError(f"{path} can not be read ({error.strerror}): export the model again") from error
+        raise InputError(
+            _("{path} can not be read ({reason}): export the model again").format(path=path, reason=error.strerror)
+        ) from error
     except (ValueError, AttributeError, KeyError, TypeError, IndexError):
         whole = False
     if not whole:
         raise InputError(
-            f"{path} is no whole safetensors file, and no other kind of weights is loaded: export it again"
+            _("{path} is no whole safetensors file, and no other kind of weights is loaded: export it again").format(
+                path=path
+            )
         )
 
 

@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -64,7 +64,9 @@ def examine(slicerVersion: tuple[int, int] | None, folders: Mapping[str, Path]) 
         checkPython(sys.version_info[:2]),
         Line(State.OK, _("System"), systemName()),
         checkPackages(dependencies.missingRequirements()),
-        checkTorch(dependencies.torchVersion(), dependencies.torchIsBroken(), driver),
+        withRestart(
+            checkTorch(dependencies.torchVersion(), dependencies.torchIsBroken(), driver), "torch" in sys.modules
+        ),
         checkDevice(driver, dependencies.torchVersion()),
         checkMemory(freeMemoryGib()),
         *(checkDisk(use, folder) for use, folder in folders.items()),
@@ -125,6 +127,13 @@ def checkTorch(version: str | None, broken: bool, driver: Driver | None) -> Line
         cure = _("install it again with the extension PyTorch, which chooses the build for the GPU's driver")
         return Line(State.WARNING, title, _("{version}, a build without GPU").format(version=version), cure)
     return Line(State.OK, title, version)
+
+
+def withRestart(line: Line, loaded: bool) -> Line:
+    """``loaded``: PyTorch is in Slicer's own memory, where its extension leaves it after an installation."""
+    if not loaded or line.cure:
+        return line
+    return replace(line, cure=_("restart Slicer when convenient: it has loaded PyTorch as well, which takes memory"))
 
 
 def checkDevice(driver: Driver | None, torch: str | None) -> Line:

@@ -22,7 +22,7 @@ ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
 FINGERPRINT_ATTRIBUTE = "StrokeSeg.Fingerprint."
 _ownChanges = 0
-_observedScenes: dict[int, Any] = {}
+_observedScenes: dict[int, tuple[Any, list[int]]] = {}
 #: Of the observer on each result, by the node's ID.
 _tags: dict[str, int] = {}
 
@@ -32,11 +32,26 @@ def install() -> None:
     mrmlScene = slicer.mrmlScene
     if id(mrmlScene) in _observedScenes:
         return
-    _observedScenes[id(mrmlScene)] = mrmlScene
-    mrmlScene.AddObserver(mrmlScene.EndImportEvent, _onImported)
-    mrmlScene.AddObserver(mrmlScene.NodeAboutToBeRemovedEvent, _onRemoved)
-    mrmlScene.AddObserver(mrmlScene.StartCloseEvent, _onClose)
+    tags = [
+        mrmlScene.AddObserver(mrmlScene.EndImportEvent, _onImported),
+        mrmlScene.AddObserver(mrmlScene.NodeAboutToBeRemovedEvent, _onRemoved),
+        mrmlScene.AddObserver(mrmlScene.StartCloseEvent, _onClose),
+    ]
+    _observedScenes[id(mrmlScene)] = (mrmlScene, tags)
     _onImported()
+
+
+def uninstall() -> None:
+    """Watch no more, as before the module is reloaded; ``install`` takes over then."""
+    for mrmlScene, tags in _observedScenes.values():
+        for identifier, tag in _tags.items():
+            node = mrmlScene.GetNodeByID(identifier)
+            if node is not None:
+                node.RemoveObserver(tag)
+        for tag in tags:
+            mrmlScene.RemoveObserver(tag)
+    _tags.clear()
+    _observedScenes.clear()
 
 
 def watch(segmentation: Any) -> None:

@@ -240,13 +240,17 @@ def _segmentsOf(segmentation: Any) -> dict[str, Any]:
 def _roleOfGrid(caseId: str, read: CaseVolumes) -> str:
     """The image on whose grid the segmentation lies; the first one without a segmentation."""
     if not read.images:
-        raise InputError(f"case {caseId} has no image; add one to the case table and make the study again")
+        raise InputError(
+            _("case {case} has no image; add one to the case table and make the study again").format(case=caseId)
+        )
     for role, image in read.images.items():
         if read.labels is None or read.labels.same_grid(image):
             return role
     raise InputError(
-        f"case {caseId}: the segmentation has the grid of none of its images ({', '.join(read.images)});"
-        " segment the images that the study names"
+        _(
+            "case {case}: the segmentation has the grid of none of its images ({images}); segment the images"
+            " that the study names"
+        ).format(case=caseId, images=", ".join(read.images))
     )
 
 

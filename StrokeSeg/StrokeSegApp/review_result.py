@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp import result_nodes
 from StrokeSegApp.review_case import labelsOf
 from StrokeSegLib.case_table import Case
@@ -45,13 +47,20 @@ def studyOfResult(folder: str, reader: str, segmentation: Any) -> str:
     """
     found = result_nodes.asFound(segmentation)
     if found is None:
-        raise InputError(f"'{segmentation.GetName()}' is no result of StrokeSeg: press Apply first")
+        raise InputError(
+            _("'{segmentation}' is no result of StrokeSeg: press Apply first").format(
+                segmentation=segmentation.GetName()
+            )
+        )
     measurements = found[1]
     labels = result_nodes.foundLabels(segmentation)
     images = {role: _file(role, entry["path"]) for role, entry in measurements["inputs"].items()}
     if not any(read_image(str(path)).volume.same_grid(labels) for path in images.values()):
         raise InputError(
-            "the images were moved by a transform after they were loaded: harden it, save the images and segment those"
+            _(
+                "the images were moved by a transform after they were loaded: harden it, save the images and"
+                " segment those"
+            )
         )
     with tempfile.TemporaryDirectory(prefix="StrokeSeg-") as temporary:
         result = Path(temporary) / CASE_ID
@@ -70,7 +79,9 @@ def _file(role: str, source: str) -> Path:
         if text and Path(text).is_absolute() and Path(text).exists():
             return Path(source)
     raise InputError(
-        f"the {role.upper()} that was segmented is in no file, and a study names files: save and load it, press Apply"
+        _("the {role} that was segmented is in no file, and a study names files: save and load it, press Apply").format(
+            role=role.upper()
+        )
     )
 
 

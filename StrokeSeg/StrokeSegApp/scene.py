@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 from StrokeSegApp.paths import resourcePath
@@ -44,11 +45,15 @@ def volumeFromNode(node: Any) -> Volume:
     """
     image = node.GetImageData()
     if not hasVoxels(node):
-        raise InputError(f"volume '{node.GetName()}' holds no voxels; load it again or choose another volume")
+        raise InputError(
+            _("volume '{volume}' holds no voxels; load it again or choose another volume").format(volume=node.GetName())
+        )
     if image.GetNumberOfScalarComponents() != 1:
         raise InputError(
-            f"volume '{node.GetName()}' has {image.GetNumberOfScalarComponents()} components a voxel (color or vector);"
-            " one number a voxel is needed: extract a component first"
+            _(
+                "volume '{volume}' has {count} components a voxel (color or vector); one number a voxel is"
+                " needed: extract a component first"
+            ).format(volume=node.GetName(), count=image.GetNumberOfScalarComponents())
         )
     ijkToRas = _ijkToWorldRas(node)
     columns = LPS_TO_RAS @ ijkToRas[:3, :3]
@@ -58,7 +63,7 @@ def volumeFromNode(node: Any) -> Volume:
             slicer.util.arrayFromVolume(node), tuple(spacing), tuple(LPS_TO_RAS @ ijkToRas[:3, 3]), columns / spacing
         )
     except InputError as error:
-        raise InputError(f"volume '{node.GetName()}': {error}") from error
+        raise InputError(_("volume '{volume}': {error}").format(volume=node.GetName(), error=error)) from error
 
 
 def hasVoxels(node: Any) -> bool:
@@ -90,7 +95,11 @@ def addBoxedSegmentation(
         InputError: The reference no longer has the grid of the labels, or a label value is none of ours.
     """
     if not labels.grid.same_grid(volumeFromNode(reference)):
-        raise InputError(f"volume '{reference.GetName()}' changed its geometry during the run; press Apply again")
+        raise InputError(
+            _("volume '{volume}' changed its geometry during the run; press Apply again").format(
+                volume=reference.GetName()
+            )
+        )
     loadTerminology()
     scene = slicer.mrmlScene
     name = scene.GenerateUniqueName(nodeName or f"{reference.GetName()} lesions")
@@ -220,8 +229,10 @@ def _ijkToWorldRas(node: Any) -> np.ndarray:
     if transform is not None:
         if not transform.IsTransformToWorldLinear():
             raise InputError(
-                f"volume '{node.GetName()}' is under the non-linear transform '{transform.GetName()}'; harden it"
-                " (Data module, right click) or take the volume out of the transform"
+                _(
+                    "volume '{volume}' is under the non-linear transform '{transform}'; harden it (Data module, right"
+                    " click) or take the volume out of the transform"
+                ).format(volume=node.GetName(), transform=transform.GetName())
             )
         toWorld = vtk.vtkMatrix4x4()
         transform.GetMatrixTransformToWorld(toWorld)

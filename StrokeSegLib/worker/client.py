@@ -113,7 +113,7 @@ class Worker:
         if ended is not None:
             self._after_end(ended)
         elif any(self._overdue(call) for call in self._calls.values()):
-            self._kill(0.0)  # it had its time
+            self._kill(0.0, wait=False)  # it had its time
 
     def wait(self, call: Call, progress: Progress | None = None) -> dict[str, Any]:
         """Waits for a call; what ``progress`` raises, and an interrupt from the keyboard, cancels it.
@@ -231,10 +231,10 @@ class Worker:
                 call.end(error=WorkerError(f"the worker stopped unexpectedly (exit code {code})", details, code))
         self._ask_again(again)
 
-    def _kill(self, grace_s: float, *, again: bool = True) -> None:
+    def _kill(self, grace_s: float, *, again: bool = True, wait: bool = True) -> None:
         """Ends the process tree; calls that were not canceled are asked again of a new one, or end as canceled."""
         assert self.child is not None
-        self.child.kill(grace_s)
+        self.child.kill(grace_s, wait=wait)
         for line in self.child.new_lines():  # the last words may be an answer
             self._take(line, last=True)
         self.child = None

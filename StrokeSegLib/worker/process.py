@@ -92,13 +92,13 @@ class Child(ProcessTree):
             except OSError:  # what was not sent yet has nobody to go to
                 pass
 
-    def kill(self, grace_s: float = GRACE_S) -> None:
+    def kill(self, grace_s: float = GRACE_S, *, wait: bool = True) -> None:
         """Ends it and all that it started, see ``ProcessTree.kill``; given time, the end of its stdin asks it first."""
         if grace_s > 0:
             self.close_input()
             if sys.platform == "win32":  # which has no signal for that
                 self.wait(grace_s)
-        super().kill(grace_s)
+        super().kill(grace_s, wait=wait)
         self.close_input()
 
 

@@ -17,9 +17,12 @@ from pathlib import Path
 GRACE_S = 0.5
 _LOOK_AGAIN_S = 0.02
 #: On Windows: no console window, and a group of its own.
-_CREATION_FLAGS = 0
+_HIDDEN = _CREATION_FLAGS = 0
 if sys.platform == "win32":
-    _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+    _HIDDEN = subprocess.CREATE_NO_WINDOW
+    _CREATION_FLAGS = _HIDDEN | subprocess.CREATE_NEW_PROCESS_GROUP
+#: Programs that nobody waits for, until they have ended.
+_ending: list[subprocess.Popen[bytes]] = []
 
 
 class ProcessTree:
@@ -88,7 +91,7 @@ class ProcessTree:
         if self.exit_code() is None and sys.platform != "win32":
             self._signal_group(signal.SIGTERM)
 
-    def kill(self, grace_s: float = GRACE_S) -> None:
+    def kill(self, grace_s: float = GRACE_S, *, wait: bool = True) -> None:
         """Ends it and all that it started; returns when it is gone. Harmless when it has ended already.
 
         It is asked to end and may clean up for ``grace_s`` seconds; not on Windows, where it is killed at once. With no
@@ -96,14 +99,17 @@ class ProcessTree:
 
         PythonSlicer is a launcher with the interpreter as its child: ending only the launcher would leave the
         interpreter running, and the launcher is gone at once when it is asked, while the interpreter cleans up.
+
+        Args:
+            grace_s: Seconds for a clean-up.
+            wait: False returns at once on Windows, where the system's own tool takes a good part of a second.
         """
         if self._killed:  # its number may be another process's by now
             return
         self._killed = True
         if sys.platform == "win32":
-            if self.exit_code() is None:
-                tree = ["taskkill", "/T", "/F", "/PID", str(self.process_id)]
-                subprocess.run(tree, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
+            if not self._kill_on_windows(wait):
+                return
         else:
             if grace_s > 0 and self.exit_code() is None:
                 self._signal_group(signal.SIGTERM)
@@ -116,6 +122,18 @@ class ProcessTree:
         while not self.gone and time.monotonic() < until:
             time.sleep(_LOOK_AGAIN_S)
 
+    def _kill_on_windows(self, wait: bool) -> bool:
+        """Whether it is over; what a launcher that is gone has started can not be found, and ends as its stdin does."""
+        if self.exit_code() is not None:
+            return True
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        tool = subprocess.Popen(kill_words(self.process_id), creationflags=_HIDDEN, **quiet)  # type: ignore[call-overload]
+        if wait:
+            tool.wait()
+        else:
+            _ending[:] = [*(each for each in _ending if each.poll() is None), tool, self._process]
+        return wait
+
     def _signal_group(self, number: int) -> bool:
         """Sends a signal, 0 to none of them; False where nobody is there, and on Windows, which has no such groups."""
         if sys.platform == "win32":
@@ -125,3 +143,8 @@ class ProcessTree:
         except (ProcessLookupError, PermissionError):  # macOS: "not permitted" of a group that has only zombies
             return False
         return True
+
+
+def kill_words(process_id: int) -> list[str]:
+    """The command of Windows that ends a process and all below it, asking none of them."""
+    return ["taskkill", "/T", "/F", "/PID", str(process_id)]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import slicer
 from PySide6 import QtWidgets
-from section_checks import checkNothingIsCut, section
+from section_checks import checkNothingIsCut, section, waitUntil
 from stand_in.panel import click
-from StrokeSegApp import dependencies, model_store
+from StrokeSegApp import dependencies, model_store, torch_trial
 
 from StrokeSegLib.models import find_model
 from StrokeSegLib.resources import models_folder
@@ -86,6 +87,39 @@ def test_on_the_stand_in_a_folder_is_imported_listed_everywhere_and_removed_agai
     assert ui.modelsTable.rowCount == len(BUNDLED)
     assert ui.modelSelector.findText("Our own") < 0
     assert list((tmp_path / "Modèles de Zoë").iterdir()) == []
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_on_the_stand_in_the_folder_of_a_model_is_opened_or_named(panel, choosing, monkeypatch, tmp_path, opens):
+    import qt
+
+    section(panel, "models")
+    choosing(ours(tmp_path))
+    click(panel.ui.modelsImportButton)
+    panel.ui.modelsTable.setCurrentCell(len(BUNDLED), 0)
+    opened = []
+    monkeypatch.setattr(
+        qt.QDesktopServices, "openUrl", lambda url: opened.append(Path(url.toLocalFile())) or opens, raising=False
+    )
+    click(panel.ui.modelsOpenButton)
+    folder = tmp_path / "Modèles de Zoë" / "our-mri"
+    assert opened == [folder]
+    assert (str(folder) in panel.ui.modelsStatusLabel.text) is not opens
+    if opens:  # a path without a blank is as wide as it is
+        checkNothingIsCut(panel)
+
+
+def test_on_the_stand_in_torch_is_tried_in_a_process_of_its_own_and_its_line_is_replaced(panel, monkeypatch, tmp_path):
+    section(panel, "help")
+    monkeypatch.setattr(dependencies, "torchVersion", lambda: "2.9.0+cu128")
+    monkeypatch.setattr(dependencies, "torchIsBroken", lambda: False)
+    (tmp_path / "torch.py").write_text("raise OSError('libcudnn.so.9: cannot open shared object file')")
+    monkeypatch.setattr(torch_trial, "environment", lambda: dict(os.environ) | {"PYTHONPATH": str(tmp_path)})
+    click(panel.ui.helpCheckButton)
+    assert "PyTorch: 2.9.0+cu128, being tried" in panel.ui.helpReportBrowser.toPlainText()
+    waitUntil(lambda: "being tried" not in panel.ui.helpReportBrowser.toPlainText(), lambda: "the trial did not end")
+    assert "does not work here (OSError: libcudnn.so.9" in panel.ui.helpReportBrowser.toPlainText()
+    assert "1 problems" in panel.ui.helpStatusLabel.text
 
 
 def test_on_the_stand_in_a_bad_folder_is_one_line_and_no_folder_is_nothing(panel, choosing, tmp_path):

@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+import types
 from pathlib import Path
 
 import pytest
-from StrokeSegApp import computer, preflight
+from StrokeSegApp import computer, preflight, torch_trial
 from StrokeSegApp.computer import Driver
 from StrokeSegApp.preflight import State
 
+BUILD = {"version": "2.9.0+cu128", "cuda": "12.8"}
 GPU = Driver("NVIDIA RTX 4000", 16.0, 12.0, "550.54")
 
 
@@ -56,6 +59,61 @@ def test_a_gpu_without_torch_is_no_fault_and_says_how_it_would_be_used():
     assert line.state is State.OK
     assert "12.0 of 16.0 GiB" in line.value
     assert "PyTorch" in line.cure
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "driver", "state", "words"),
+    [
+        (BUILD | {"device": "RTX"}, 0, GPU, State.OK, "for CUDA 12.8, works with RTX"),
+        ({"version": "2.9.0", "cuda": None, "device": "Apple GPU"}, 0, None, State.OK, "works with Apple GPU"),
+        (BUILD, 0, GPU, State.WARNING, "update the graphics driver (it is 550.54)"),
+        ({"version": "2.9.0", "cuda": None}, 0, GPU, State.WARNING, "2.9.0, a build without GPU"),
+        (BUILD, 0, None, State.OK, "2.9.0+cu128"),
+        (
+            BUILD | {"device": "RTX", "error": "no kernel image"},
+            0,
+            GPU,
+            State.PROBLEM,
+            "built for other graphics cards",
+        ),
+        ({"error": ""}, 0xC0000135, GPU, State.PROBLEM, "Visual C++"),
+        ({"error": "something new"}, 1, GPU, State.PROBLEM, "install it again with the extension PyTorch"),
+    ],
+)
+def test_a_trial_of_torch_says_its_cuda_version_and_whether_the_build_fits_driver_and_card(
+    facts, code, driver, state, words
+):
+    line = torch_trial.judged(facts, code, "2.9.0", driver)
+    assert line.state is state
+    assert line.title == "PyTorch"
+    assert words in f"{line.value} {line.cure}"
+    assert line.cure or state is State.OK
+
+
+def test_the_trial_runs_in_a_python_of_its_own_and_ends_with_its_files(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text(
+        "import types\n__version__ = '9.9'\nversion = types.SimpleNamespace(cuda='13.0')\n"
+        "cuda = types.SimpleNamespace(is_available=lambda: False)\n"
+        "backends = types.SimpleNamespace(mps=types.SimpleNamespace(is_available=lambda: False))\n"
+    )
+    monkeypatch.setattr(torch_trial, "environment", lambda: dict(os.environ) | {"PYTHONPATH": str(tmp_path)})
+    trial = torch_trial.TorchTrial([sys.executable])
+    until = time.monotonic() + 60
+    while not trial.poll():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert trial.line("1", GPU).value == "9.9 for CUDA 13.0, does not find the graphics card"
+    folder = trial._folder
+    trial.close()
+    assert not folder.exists()
+
+
+def test_a_torch_in_slicers_own_memory_asks_for_a_restart_where_nothing_else_is_to_do():
+    fine = preflight.checkTorch("2.9.0", False, None)
+    assert preflight.withRestart(fine, False) is fine
+    assert "restart Slicer" in preflight.withRestart(fine, True).cure
+    broken = preflight.checkTorch("2.9.0", True, None)
+    assert preflight.withRestart(broken, True) is broken
 
 
 def test_the_drivers_words_are_read_and_nonsense_is_no_driver():
@@ -153,3 +211,70 @@ def test_free_memory_of_this_computer_is_a_sensible_number():
     gib = computer.freeMemoryGib()
     assert gib is not None
     assert 0 < gib < 100_000
+
+
+#: As macOS 15 says it, shortened.
+VM_STAT = """Mach Virtual Memory Statistics: (page size of 16384 bytes)
+Pages free:                               10000.
+Pages active:                            400000.
+Pages inactive:                           30000.
+Pages speculative:                         5000.
+Pages throttled:                              0.
+"Translation faults":                 987654321.
+"""
+
+
+def test_the_words_of_macos_about_its_memory_are_counted_in_its_pages(monkeypatch):
+    assert computer.parseVmStat(VM_STAT) == 45_000 * 16384
+    assert (
+        computer.parseVmStat(VM_STAT.replace("Pages speculative:                         5000.\n", ""))
+        == 40_000 * 16384
+    )
+    monkeypatch.setattr(computer, "os", types.SimpleNamespace(name="posix"))
+    monkeypatch.setattr(computer.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(
+        computer.subprocess,
+        "run",
+        lambda words, **_: types.SimpleNamespace(stdout=VM_STAT.encode() * (words == ["vm_stat"])),
+    )
+    assert computer.freeMemoryGib() == 45_000 * 16384 / computer.GIB
+    monkeypatch.setattr(computer.subprocess, "run", lambda *_, **__: types.SimpleNamespace(stdout=b"nothing known"))
+    assert computer.freeMemoryGib() is None
+
+
+def test_windows_is_asked_for_its_memory_with_the_structure_that_it_knows(monkeypatch):
+    sizes = []
+
+    def ask(pointer):
+        status = pointer._obj
+        sizes.append(status.length)
+        status.total, status.free = 16 * computer.GIB, 6 * computer.GIB
+
+    kernel = types.SimpleNamespace(GlobalMemoryStatusEx=ask)
+    monkeypatch.setattr(computer.ctypes, "windll", types.SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr(computer.ctypes, "c_ulong", computer.ctypes.c_uint32)  # as wide as Windows has it
+    monkeypatch.setattr(computer, "os", types.SimpleNamespace(name="nt"))
+    assert computer.freeMemoryGib() == 6.0
+    assert sizes == [64]  # of MEMORYSTATUSEX; Windows refuses any other
+
+
+@pytest.mark.parametrize(("value", "enabled"), [(1, True), (0, False), (None, False)])
+def test_long_paths_are_on_only_where_windows_registry_says_so(monkeypatch, value, enabled):
+    class Key:
+        """An open key of the registry."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+    def read(key, name):
+        assert name == "LongPathsEnabled"
+        if value is None:
+            raise FileNotFoundError(name)
+        return value, 4
+
+    registry = types.SimpleNamespace(HKEY_LOCAL_MACHINE=1, OpenKey=lambda *_: Key(), QueryValueEx=read)
+    monkeypatch.setitem(sys.modules, "winreg", registry)
+    assert computer.longPathsEnabled() is enabled

@@ -17,6 +17,8 @@ SHOWING = {
     "errorDisplay", "warningDisplay", "infoDisplay", "confirmOkCancelDisplay", "confirmYesNoDisplay", "say", "_say",
     "setHorizontalHeaderLabels", "QTableWidgetItem", "showStatusMessage", "getExistingDirectory", "getOpenFileName",
     "getOpenFileNames", "getSaveFileName", "setPlainText", "QLabel", "QPushButton", "QAction",
+    # What is raised is shown where it is caught.
+    "InputError", "RunError", "explained",
 }  # fmt: skip
 #: Properties that PythonQt sets as attributes.
 SHOWN = {"text", "toolTip", "title", "placeholderText", "windowTitle", "labelText"}
@@ -93,9 +95,12 @@ self._say("Done" if ok else _("Failed"))
 button.setToolTip(_("fine {x}").format(x=1))
 table.setHorizontalHeaderLabels(["Case", _("fine")])
 box.addItem(title, "internal-key")
+raise InputError(f"{path} is gone")
+raise RunError(_("It failed: {error}").format(error=error), log)
+raise RunError(explained("It stopped", log), log)
 """
     found = sorted(untranslated(ast.parse(source)))
-    assert [text for _line, text in found] == ["Hello there", "Volume ", "Done", "Case"]
+    assert [text for _line, text in found] == ["Hello there", "Volume ", "Done", "Case", " is gone", "It stopped"]
 
 
 def test_every_word_in_the_form_can_be_translated_and_technical_lists_are_not_offered():

@@ -474,6 +474,25 @@ def test_the_stand_in_refuses_what_pythonqt_refuses(qtApplication):
     assert button.text == "Apply"
 
 
+@pytest.mark.parametrize(
+    ("name", "attribute", "value"),
+    [
+        ("ctkSliderWidget", "fooBar", 1.0),
+        ("ctkSliderWidget", "setValue", 1.0),
+        ("qMRMLNodeComboBox", "nonsense", True),
+        ("ctkCollapsibleButton", "colapsed", True),
+        ("ctkPathLineEdit", "path", "/tmp"),
+        ("qMRMLWidget", "mrmlScene", None),
+    ],
+)
+def test_the_stand_in_refuses_what_slicers_own_widgets_do_not_have(qtApplication, name, attribute, value):
+    widget = pythonqt.customWidgets[name]()
+    with pytest.raises(AttributeError, match=f"{name} has no property '{attribute}'"):
+        setattr(widget, attribute, value)
+    widget.toolTip = "one that every widget has"
+    assert widget.toolTip == "one that every widget has"
+
+
 def test_the_stand_in_module_describes_itself_and_loads_its_terminology_at_startup(module):
     parent = module.instance.parent
     assert parent.title == "StrokeSeg"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from StrokeSegApp import dependencies, model_store, preflight
+from StrokeSegApp.computer import readDriver
+from StrokeSegApp.torch_trial import TorchTrial
 
+POLL_INTERVAL_MS = 500
 #: Marks that are told apart without color, and their colors.
 MARKS = {
     preflight.State.OK: ("\u2713", "#1a7f37"),
@@ -26,6 +30,10 @@ class HelpPanel:
     def __init__(self, ui: Any, logic: Any) -> None:
         self._ui = ui
         self._lines: list[preflight.Line] = []
+        self._trial: TorchTrial | None = None
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_INTERVAL_MS)
+        self._timer.connect("timeout()", self.onPoll)
         ui.helpCollapsibleButton.collapsed = True
         ui.helpCollapsibleButton.connect("contentsCollapsed(bool)", self.onFold)
         self._say("")
@@ -37,9 +45,49 @@ class HelpPanel:
         self._say(self._ui.helpStatusLabel.text)  # unfolding shows what is empty, too
 
     def onCheck(self, checked: bool = False) -> None:
+        self._endTrial()
         self._lines = preflight.examine(slicerVersion(), folders())
-        self._ui.helpReportBrowser.setHtml(asHtml(self._lines))
         self._ui.helpCopyButton.setEnabled(True)
+        self._tryTorch()
+        self._show()
+
+    def onPoll(self) -> None:
+        """Look after the trial of PyTorch: called by the timer, twice a second."""
+        if self._trial is None or not self._trial.poll():
+            return
+        line = self._trial.line(dependencies.torchVersion() or "", readDriver())
+        self._endTrial()
+        self._setTorch(preflight.withRestart(line, "torch" in sys.modules))
+        self._show()
+
+    def close(self) -> None:
+        self._endTrial()
+        self._timer.disconnect("timeout()", self.onPoll)
+
+    def _tryTorch(self) -> None:
+        version = dependencies.torchVersion()
+        if version is None or dependencies.torchIsBroken():
+            return
+        try:
+            self._trial = TorchTrial()
+        except OSError:  # the worker's Python does not start: Apply says so, and why
+            return
+        self._setTorch(
+            preflight.Line(preflight.State.OK, "PyTorch", _("{version}, being tried").format(version=version))
+        )
+        self._timer.start()
+
+    def _setTorch(self, line: preflight.Line) -> None:
+        self._lines = [line if each.title == line.title else each for each in self._lines]
+
+    def _endTrial(self) -> None:
+        self._timer.stop()
+        trial, self._trial = self._trial, None
+        if trial is not None:
+            trial.close()
+
+    def _show(self) -> None:
+        self._ui.helpReportBrowser.setHtml(asHtml(self._lines))
         problems = sum(line.state is preflight.State.PROBLEM for line in self._lines)
         warnings = sum(line.state is preflight.State.WARNING for line in self._lines)
         if problems or warnings:

@@ -36,6 +36,7 @@ class ModelsPanel:
         table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)  # titles of several lines
         table.connect("currentCellChanged(int,int,int,int)", self.onRow)
         ui.modelsVerifyButton.connect("clicked(bool)", self.onVerify)
+        ui.modelsOpenButton.connect("clicked(bool)", self.onOpen)
         ui.modelsRemoveButton.connect("clicked(bool)", self.onRemove)
         ui.modelsImportButton.connect("clicked(bool)", self.onImport)
         self._say("")
@@ -69,6 +70,7 @@ class ModelsPanel:
         model = self._chosen()
         self._ui.modelsDetailLabel.setText(detailText(model) if model else "")
         self._ui.modelsVerifyButton.setEnabled(model is not None and model.card is not None)
+        self._ui.modelsOpenButton.setEnabled(model is not None)
         self._ui.modelsRemoveButton.setEnabled(model is not None and not model.bundled)
 
     def onVerify(self, checked: bool = False) -> None:
@@ -79,6 +81,12 @@ class ModelsPanel:
             self._say(str(error))
         else:
             self._say(_("{title}: the weights are those that the card names.").format(title=model.card.title))
+
+    def onOpen(self, checked: bool = False) -> None:
+        """Show the model's folder in the system's file manager, to copy it to another computer."""
+        folder = self._chosen().folder
+        if not qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder))):
+            self._say(_("The folder could not be opened: {folder}").format(folder=folder))
 
     def onRemove(self, checked: bool = False) -> None:
         model = self._chosen()

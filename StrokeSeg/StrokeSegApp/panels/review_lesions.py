@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from StrokeSegApp import scene
 from StrokeSegApp.panels.review_editor import ReviewEditor
 from StrokeSegApp.panels.review_state import ReviewState
@@ -113,7 +115,7 @@ class ReviewLesions:
             # What was stored just now may have brought other rows: the decision is on the one that was shown.
             same = next((each for each in work.files.lesions if each.mark == row.mark), None)
             if same is None:
-                raise InputError("the lesion was changed by hand meanwhile: choose it again in the table")
+                raise InputError(_("the lesion was changed by hand meanwhile: choose it again in the table"))
             work.decideLesion(same, accepted)
 
         if self._state.do(decide):

@@ -166,6 +166,15 @@ class _Widget:
     def cleanup(self) -> None:
         pass
 
+    def onReload(self) -> None:
+        """As ``slicer.util.reloadScriptedModule``: the source is read, then the old widget ends, then one begins."""
+        module = loadModule(Path(sys.modules[type(self).__module__].__file__))
+        self.cleanup()
+        while self.layout.count():
+            self.layout.takeAt(0).widget().hide()
+        self.anew = getattr(module, type(self).__name__)(self.parent)
+        self.anew.setup()
+
 
 class _Logic:
     def __init__(self, parent: Any = None) -> None:

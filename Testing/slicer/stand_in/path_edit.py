@@ -8,10 +8,12 @@ import types
 from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
+from stand_in import pythonqt
+
 BUTTON_PX = 28
 
 
-class ctkPathLineEdit(QtWidgets.QWidget):
+class ctkPathLineEdit(pythonqt.Strict, QtWidgets.QWidget):
     """A line for a path and a button to browse; nothing more of the original than the panels use."""
 
     Files, Dirs = 0x002, 0x001

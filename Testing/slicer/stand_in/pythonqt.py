@@ -3,8 +3,8 @@
 Imitated, because the module leans on it: Qt properties are attributes (``label.text``, not ``label.text()``);
 ``connect("clicked(bool)", slot)`` takes a signature and cuts the arguments to what the slot accepts; ``.ui`` files may
 name qMRML and ctk widgets. Refused, because PythonQt refuses it: an unknown signal signature. Setting an attribute that
-is no Qt property cannot be refused on the spot (PySide crashes when its attribute setter is replaced): ask
-``strayAttributes`` at the end of a test.
+is no Qt property is refused by our own stand-ins (``Strict``); by Qt's own classes it cannot be on the spot (PySide
+crashes when their attribute setter is replaced): ask ``strayAttributes`` at the end of a test.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ def strayAttributes(root: QObject) -> list[str]:
         for name, value in vars(each).items()
         if not isinstance(value, QtCore.SignalInstance)
     ]
+
+
+class Strict:
+    """First base of a stand-in: as in PythonQt, only properties can be set; those that begin with _ are its own."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = inspect.getattr_static(type(self), name, None)
+        if not name.startswith("_") and not isinstance(known, property | QtCore.Property):
+            raise AttributeError(f"{type(self).__name__} has no property {name!r}")
+        super().__setattr__(name, value)
 
 
 def _makePropertiesAttributes(cls: type) -> None:

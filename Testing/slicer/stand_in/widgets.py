@@ -24,7 +24,7 @@ def install() -> None:
     segment_editor.install()
 
 
-class qMRMLWidget(QtWidgets.QWidget):
+class qMRMLWidget(pythonqt.Strict, QtWidgets.QWidget):
     """The root of a module's panel: passes the scene on to those that connect to it."""
 
     mrmlSceneChanged = Signal(object)
@@ -34,7 +34,7 @@ class qMRMLWidget(QtWidgets.QWidget):
         self.mrmlSceneChanged.emit(scene)
 
 
-class qMRMLNodeComboBox(QtWidgets.QComboBox):
+class qMRMLNodeComboBox(pythonqt.Strict, QtWidgets.QComboBox):
     """Lists the nodes of the scene that fit; empty until it is given a scene, as the original.
 
     As there, a chosen node that is about to be removed gives way to its neighbor in the list, and that is told as any
@@ -149,7 +149,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
             self.nodeActivated.emit(self._current)
 
 
-class ctkCollapsibleButton(QtWidgets.QWidget):
+class ctkCollapsibleButton(pythonqt.Strict, QtWidgets.QWidget):
     """A titled section; a click on the title folds it. It hides its children and knows which it hid."""
 
     contentsCollapsed = Signal(bool)
@@ -206,7 +206,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         painter.end()
 
 
-class ctkSliderWidget(QtWidgets.QWidget):
+class ctkSliderWidget(pythonqt.Strict, QtWidgets.QWidget):
     """A slider and a spin box for one number."""
 
     valueChanged = Signal(float)
