@@ -146,7 +146,8 @@ def _measured(
         for one in lesionsOf(found, labels, probability)
     ]
     reasons = reasons_for_review(lesions, found["warnings"], probability, thresholds)
-    return {**withLesions(found, lesions, reasons), "thresholds": {str(value): t for value, t in thresholds.items()}}
+    run = {key: value for key, value in found.items() if key != "improbable"}  # another threshold leaves none out
+    return {**withLesions(run, lesions, reasons), "thresholds": {str(value): t for value, t in thresholds.items()}}
 
 
 def lesionsOf(found: dict[str, Any], labels: Volume, probability: dict[int, Volume]) -> list[Lesion]:

@@ -40,6 +40,12 @@ def test_another_threshold_marks_what_lies_above_it_and_measures_it(scene, tmp_p
     assert algorithmType(segmentation) == "AUTOMATIC"
 
 
+def test_at_another_threshold_no_lesion_is_called_left_out(scene, tmp_path):
+    segmentation = addResultOf(tmp_path / "out", addHead(), improbable={"lesions": 2, "volume_ml": 0.3})
+    assert "improbable" not in relabel.relabel(segmentation, 0.3)
+    assert relabel.restore(segmentation)["improbable"]["lesions"] == 2
+
+
 def test_the_table_follows_the_threshold_lesion_by_lesion(scene, tmp_path):
     segmentation = addResultOf(tmp_path / "out", addHead())
     lesions = relabel.relabel(segmentation, 0.7)["lesions"]

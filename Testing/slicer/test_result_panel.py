@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
+from PySide6 import QtWidgets
 from result_phantoms import maskOf, paint
 from slicer_phantoms import BLOCK_VOXELS, addCt, addHead, voxelVolumeMl
 from stand_in.panel import click, clickCell, tick, waitForRun, waitUntil
@@ -12,6 +13,8 @@ from stand_in_cards import Card, Input, card
 from StrokeSegApp import relabel, result_nodes
 from StrokeSegApp import scene as app
 from test_loading import writeSeries
+
+from StrokeSegLib.report.measurements import perfusion_measures
 
 CT = Card(id="ct", title="Blood on CT", inputs=(Input("ct"),), minimum_inputs=1)
 
@@ -360,6 +363,40 @@ def test_on_the_stand_in_the_classifiers_word_and_the_reasons_to_look_are_shown(
     assert panel.ui.classLabel.text == "Class: hemorrhage (scores: ischemic lesion 0.20, hemorrhage 0.91)"
     assert "Please check: borderline: 1 of 2 lesions" in panel.ui.notesLabel.text
     clickCell(panel.ui.lesionTable, 0, 1)
+
+
+def told(panel, **more):
+    """The panel with more in the measurements of its result."""
+    (segmentation,) = segmentations()
+    app.storeMeasurements(segmentation, {**app.storedMeasurements(segmentation), **more})
+    panel.panel.update()
+    return panel.ui
+
+
+def test_on_the_stand_in_the_perfusion_mismatch_is_shown_and_copied(openPanel):
+    panel = run(openPanel, "bright")
+    lesions = panel.ui.summaryLabel.text
+    ui = told(panel, perfusion=perfusion_measures(20.0, 60.0))
+    assert ui.summaryLabel.text == f"{lesions}\nMismatch: 60.0 mL, ratio 4.0"
+    click(ui.lesionCopyButton)
+    assert QtWidgets.QApplication.clipboard().text().splitlines()[-2:] == ["Mismatch\t60.0", "Mismatch ratio\t4.0"]
+    ui = told(panel, perfusion=perfusion_measures(0.0, 12.0))
+    assert ui.summaryLabel.text.endswith("Mismatch: 12.0 mL (no core, so no ratio)")
+
+
+@pytest.mark.parametrize(
+    ("lesions", "words"),
+    [
+        (0, ""),
+        (1, "1 improbable lesion was left out (0.25 mL)."),
+        (3, "3 improbable lesions were left out (0.25 mL in all)."),
+    ],
+)
+def test_on_the_stand_in_improbable_lesions_that_were_left_out_are_told(openPanel, lesions, words):
+    panel = run(openPanel, "empty")
+    ui = told(panel, improbable={"lesions": lesions, "volume_ml": 0.25 if lesions else 0}, warnings=[])
+    assert ui.summaryLabel.text == "No lesion found"
+    assert ui.notesLabel.text == words
 
 
 # The module

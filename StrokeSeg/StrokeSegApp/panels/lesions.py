@@ -125,6 +125,9 @@ def asTable(measurements: Mapping[str, Any]) -> str:
         rows.append((*what, lesion["max_diameter_mm"], lesion["mean_probability"], *lesion["centroid_ras_mm"]))
     for label in measurements["labels"]:
         rows.append((_("{name}, total").format(name=label["name"].capitalize()), label["volume_ml"]))
+    if perfusion := measurements.get("perfusion"):
+        rows.append((_("Mismatch"), perfusion["mismatch_ml"]))
+        rows.append((_("Mismatch ratio"), perfusion["mismatch_ratio"]))
     if measurements.get(edits.EDITED):
         rows.append((_("Edited by hand"),))
     return "".join("\t".join("" if cell is None else str(cell) for cell in row) + "\n" for row in rows)
@@ -147,7 +150,22 @@ def _notes(measurements: Mapping[str, Any]) -> list[str]:
     """What a reader should know: why to look closely, then the warnings that are not among these reasons."""
     reasons = measurements.get("needs_review", {}).get("reasons", [])
     warnings = [each for each in measurements.get("warnings", []) if not any(each in reason for reason in reasons)]
-    return [_("Please check: {reason}").format(reason=reason) for reason in reasons] + warnings
+    checks = [_("Please check: {reason}").format(reason=reason) for reason in reasons]
+    return [*_improbable(measurements), *checks, *warnings]
+
+
+def _improbable(measurements: Mapping[str, Any]) -> list[str]:
+    """How many marks were left out because the model's calibration takes them for none."""
+    left = measurements.get("improbable", {})
+    count = left.get("lesions", 0)
+    if count == 0:
+        return []
+    text = (
+        _("1 improbable lesion was left out ({volume} mL).")
+        if count == 1
+        else _("{count} improbable lesions were left out ({volume} mL in all).")
+    )
+    return [text.format(count=count, volume=volumeText(left["volume_ml"]))]
 
 
 def _summary(measurements: Mapping[str, Any]) -> str:
@@ -165,7 +183,18 @@ def _summary(measurements: Mapping[str, Any]) -> str:
                 name=label["name"].capitalize(), volume=volumeText(label["volume_ml"]), count=label["lesion_count"]
             )
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_mismatch(measurements)])
+
+
+def _mismatch(measurements: Mapping[str, Any]) -> list[str]:
+    """What perfusion says beside the volumes of core and penumbra: tissue at risk less core, and over core."""
+    perfusion = measurements.get("perfusion")
+    if not perfusion:
+        return []
+    volume, ratio = volumeText(perfusion["mismatch_ml"]), perfusion["mismatch_ratio"]
+    if ratio is None:
+        return [_("Mismatch: {volume} mL (no core, so no ratio)").format(volume=volume)]
+    return [_("Mismatch: {volume} mL, ratio {ratio}").format(volume=volume, ratio=f"{ratio:.1f}")]
 
 
 def _class(measurements: Mapping[str, Any]) -> str:
