@@ -155,7 +155,9 @@ def segment(
     volumes, warnings = _on_one_grid(readings)
 
     started = time.perf_counter()
+    report("load", 0, 1)
     loaded, fell_back = (networks, ()) if networks else (engine or Engine(keep=1)).ready(card, backend, device)
+    report("load", 1, 1)
     seconds["load"] = time.perf_counter() - started
     prediction = predict(volumes, card, system, loaded, report, threshold=threshold)
     seconds.update(prediction.seconds)

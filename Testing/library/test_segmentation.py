@@ -171,5 +171,5 @@ def test_an_uncompressed_folder_holds_the_same_numbers(result: SegmentationResul
 def test_progress_ends_each_stage(case: SyntheticCase) -> None:
     last: dict[str, tuple[int, int]] = {}
     segment(case.images, "mri", "cpu", lambda stage, done, total: last.__setitem__(stage, (done, total)))
-    assert list(last) == ["read", "prepare", "network", "restore", "measure"]
+    assert list(last) == ["read", "load", "prepare", "network", "restore", "measure"]
     assert all(done == total for done, total in last.values())

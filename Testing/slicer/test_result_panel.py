@@ -10,8 +10,9 @@ from result_phantoms import maskOf, paint
 from slicer_phantoms import BLOCK_VOXELS, addCt, addHead, voxelVolumeMl
 from stand_in.panel import click, clickCell, tick, waitForRun, waitUntil
 from stand_in_cards import Card, Input, card
-from StrokeSegApp import relabel, result_nodes
+from StrokeSegApp import parameters, relabel, result_nodes
 from StrokeSegApp import scene as app
+from StrokeSegApp.progress import STAGE_SHARES, Progress
 from test_loading import writeSeries
 
 from StrokeSegLib.report.measurements import perfusion_measures
@@ -165,6 +166,37 @@ def test_on_the_stand_in_a_graphics_card_is_offered_where_its_driver_is(openPane
     assert list(segment.devices()) == ["auto", "cpu", "cuda"]
     monkeypatch.setattr(segment.shutil, "which", lambda name: None)
     assert list(segment.devices()) == ["auto", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("torch", "device", "hinted"), [(None, "auto", True), ("2.6", "auto", False), (None, "cpu", False)]
+)
+def test_on_the_stand_in_a_graphics_card_that_was_not_used_for_want_of_a_package_is_told(
+    openPanel, monkeypatch, torch, device, hinted
+):
+    from StrokeSegApp.panels import segment
+
+    monkeypatch.setattr(segment.shutil, "which", lambda name: "/usr/bin/nvidia-smi" if name == "nvidia-smi" else None)
+    monkeypatch.setattr(segment.dependencies, "torchVersion", lambda: torch)
+    addHead("DWI")
+    addHead("ADC")
+    panel = openPanel()
+    parameters.setDevice(panel.widget.logic.getParameterNode(), device)
+    click(panel.ui.applyButton)
+    waitForRun(panel)
+    hint = "This computer has a graphics card (GPU): choose it as the device, and what it needs is installed."
+    assert panel.ui.statusLabel.text.startswith("Done in ")
+    assert (hint in panel.ui.statusLabel.text) == hinted
+
+
+def test_on_the_stand_in_each_stage_of_a_run_has_words_and_its_part_and_time_where_they_are_known():
+    from StrokeSegApp.panels.segment import _progressText
+
+    for stage in STAGE_SHARES:
+        assert _progressText(Progress(stage, 0, 1, None)) != stage
+    assert _progressText(Progress("load", 0, 1, None)) == "Loading the model"
+    assert _progressText(Progress("network", 3, 40, 150.0)) == "Looking for lesions: 3 of 40, 2 min left"
+    assert _progressText(Progress("read", 1, 2, 0.4)) == "Reading: 1 of 2"
 
 
 # Result
