@@ -158,6 +158,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/io/reading.py
   StrokeSegLib/io/stack.py
   StrokeSegLib/io/writing.py
+  StrokeSegLib/lesion_value.py
   StrokeSegLib/measure.py
   StrokeSegLib/metrics.py
   StrokeSegLib/models.py

@@ -431,6 +431,40 @@ def test_on_the_stand_in_improbable_lesions_that_were_left_out_are_told(openPane
     assert ui.notesLabel.text == words
 
 
+@pytest.mark.parametrize("behavior", ["bright", "two"])
+@pytest.mark.parametrize(
+    ("role", "header", "column"), [("adc", "Mean\nADC", "Mean ADC (U)"), ("ct", "Mean\nHU", "Mean CT (U)")]
+)
+def test_on_the_stand_in_the_mean_adc_or_hu_of_a_lesion_is_in_the_table_and_its_copy(
+    openPanel, behavior, role, header, column
+):
+    panel = run(openPanel, behavior)
+    table = panel.ui.lesionTable
+    assert table.isColumnHidden(5)
+    lesions = app.storedMeasurements(segmentations()[0])["lesions"]
+    lesions = [{**lesion, "mean_value": 1234.5 + row} for row, lesion in enumerate(lesions)]
+    told(panel, lesions=lesions, lesion_value={"role": role, "unit": "U", "scale": 1.0})
+    assert table.isColumnHidden(5) == (behavior == "two")  # the findings' names need the room
+    assert table.horizontalHeaderItem(5).text() == header
+    assert [table.item(row, 5).text() for row in range(2)] == ["1234", "1236"]
+    checkTableIsWhole(table)
+    click(panel.ui.lesionCopyButton)
+    copied = [line.split("\t") for line in QtWidgets.QApplication.clipboard().text().splitlines()]
+    assert [line[copied[0].index(column)] for line in copied[1:3]] == ["1234.5", "1235.5"]
+
+
+def checkTableIsWhole(table):
+    """No header and no cell of a shown column is cut."""
+    QtWidgets.QApplication.processEvents()
+    header = table.horizontalHeader()
+    for column in range(table.columnCount):
+        if not table.isColumnHidden(column):
+            lines = table.horizontalHeaderItem(column).text().split("\n")
+            texts = [table.item(row, column).text() for row in range(table.rowCount)]
+            needed = max(header.fontMetrics().horizontalAdvance(line) for line in [*lines, *texts])
+            assert header.sectionSize(column) >= needed + 4, [*lines, *texts]
+
+
 # The module
 
 
