@@ -19,6 +19,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/hidden_volumes.py
   StrokeSegApp/input_checks.py
   StrokeSegApp/input_roles.py
+  StrokeSegApp/library_command.py
   StrokeSegApp/load_ahead.py
   StrokeSegApp/loading.py
   StrokeSegApp/logic.py
