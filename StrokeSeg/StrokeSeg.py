@@ -43,6 +43,8 @@ class StrokeSeg(ScriptedLoadableModule):
 
 
 def _onStartup():
+    if paths.tooOld():
+        return
     from StrokeSegApp import result_watch, sample_data, scene
 
     scene.loadTerminology()
@@ -55,6 +57,14 @@ class StrokeSegWidget(ScriptedLoadableModuleWidget):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
+        if paths.tooOld():
+            import qt
+
+            label = qt.QLabel(_("StrokeSeg needs Slicer 5.12 or newer: install it from download.slicer.org."))
+            label.setWordWrap(True)
+            self.layout.addWidget(label)
+            self.layout.addStretch(1)
+            return
         from StrokeSegApp.widget import StrokeSegPanel
 
         uiWidget = slicer.util.loadUI(paths.resourcePath("UI/StrokeSeg.ui"))

@@ -22,6 +22,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/input_checks.py
   StrokeSegApp/input_roles.py
   StrokeSegApp/install_failures.py
+  StrokeSegApp/library_command.py
   StrokeSegApp/load_ahead.py
   StrokeSegApp/loading.py
   StrokeSegApp/logic.py
@@ -169,6 +170,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/io/reading.py
   StrokeSegLib/io/stack.py
   StrokeSegLib/io/writing.py
+  StrokeSegLib/lesion_value.py
   StrokeSegLib/long_paths.py
   StrokeSegLib/measure.py
   StrokeSegLib/metrics.py

@@ -11,7 +11,7 @@ turned ellipsoid they hardly leave the grid's own middle. Three real brains turn
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -63,6 +63,7 @@ class Lesion:
         side: "left", "right" (the patient's) or "midline".
         mean_probability: Mean of the label's probability over the lesion's voxels, 0-1; None without a probability.
         probability: That this is a lesion at all, 0-1, where the model's card can tell.
+        mean_value: Mean of an image over the lesion's voxels, such as HU or ADC (see ``lesion_value``); None without.
     """
 
     label: int
@@ -72,6 +73,7 @@ class Lesion:
     side: str
     mean_probability: float | None
     probability: float | None = None
+    mean_value: float | None = None
 
 
 def measure_lesions(
@@ -80,6 +82,8 @@ def measure_lesions(
     brain: Volume | None = None,
     *,
     plane: NDArray[np.float64] | None = None,
+    image: Volume | None = None,
+    image_scale: float = 1.0,
 ) -> list[Lesion]:
     """Measures every lesion of a label map.
 
@@ -88,15 +92,18 @@ def measure_lesions(
         probability: Per label its probability (0-1) on the same grid. A label without one has mean_probability None.
         brain: Brain mask (non-zero is brain) on the same grid, from which left and right are told.
         plane: The mid-sagittal plane where it is known already; then ``brain`` is not looked at for it.
+        image: On the same grid; its mean over each lesion is the lesion's ``mean_value``.
+        image_scale: The mean times this is in the unit that people read.
 
     Returns:
         Lesions by label, and within a label the largest first. Empty for an empty label map.
 
     Raises:
-        InputError: A probability or the brain mask lies on another grid than the labels.
+        InputError: A probability, the brain mask or the image lies on another grid than the labels.
     """
     probability = dict(probability or {})
-    for name, other in [("brain mask", brain), *[(f"probability of label {v}", p) for v, p in probability.items()]]:
+    probabilities = [(f"probability of label {value}", volume) for value, volume in probability.items()]
+    for name, other in [("brain mask", brain), ("image", image), *probabilities]:
         if other is not None and not labels.same_grid(other):
             raise InputError(
                 f"the {name} has the grid {other.size_ijk} (i, j, k), the label map {labels.size_ijk}; "
@@ -108,7 +115,13 @@ def measure_lesions(
     if plane is None:
         no_mask = labels.with_array(np.broadcast_to(np.False_, labels.array.shape))
         plane = midsagittal_plane(no_mask if brain is None else brain)
-    lesions = [_measure(value, ijk, labels, probability.get(value), plane) for value, ijk in parts]
+    lesions = [
+        replace(
+            _measure(value, ijk, labels, probability.get(value), plane),
+            mean_value=None if image is None else _mean(image, ijk) * image_scale,
+        )
+        for value, ijk in parts
+    ]
     return sorted(lesions, key=lambda lesion: (lesion.label, -lesion.volume_ml))
 
 
@@ -195,7 +208,7 @@ def _measure(
     value: int, ijk: NDArray[np.intp], grid: Volume, probability: Volume | None, plane: NDArray[np.float64]
 ) -> Lesion:
     right, anterior, superior = grid.ijk_to_ras(ijk.mean(axis=0)).tolist()
-    mean = None if probability is None else float(probability.array[tuple(ijk.T[::-1])].mean(dtype=np.float64))
+    mean = None if probability is None else _mean(probability, ijk)
     return Lesion(
         label=value,
         volume_ml=len(ijk) * grid.voxel_volume_ml,
@@ -204,6 +217,10 @@ def _measure(
         side=_side(ijk, grid, plane),
         mean_probability=mean,
     )
+
+
+def _mean(volume: Volume, ijk: NDArray[np.intp]) -> float:
+    return float(volume.array[tuple(ijk.T[::-1])].mean(dtype=np.float64))
 
 
 def _side(ijk: NDArray[np.intp], grid: Volume, plane: NDArray[np.float64]) -> str:

@@ -18,6 +18,7 @@ STAGE_WORDS = {
     "train": "Training",
     "validate": "Validating",
     "read": "Reading",
+    "load": "Loading the model",
     "prepare": "Preparing",
     "network": "Looking for lesions",
     "restore": "Back to the scan's grid",

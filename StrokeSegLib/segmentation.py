@@ -22,6 +22,7 @@ from StrokeSegLib.inference.engine import Engine
 from StrokeSegLib.inference.planes import AT_K
 from StrokeSegLib.inference.predict import Prediction, Progress, predict
 from StrokeSegLib.io import Reading, Segment, read_image, without_nan, write_image, write_segmentation
+from StrokeSegLib.lesion_value import lesion_value
 from StrokeSegLib.measure import Lesion, measure_lesions, midsagittal_plane
 from StrokeSegLib.models import ModelCard, find_model
 from StrokeSegLib.postprocess import label_map, remove_small_labels
@@ -155,7 +156,9 @@ def segment(
     volumes, warnings = _on_one_grid(readings)
 
     started = time.perf_counter()
+    report("load", 0, 1)
     loaded, fell_back = (networks, ()) if networks else (engine or Engine(keep=1)).ready(card, backend, device)
+    report("load", 1, 1)
     seconds["load"] = time.perf_counter() - started
     prediction = predict(volumes, card, system, loaded, report, threshold=threshold)
     seconds.update(prediction.seconds)
@@ -166,7 +169,10 @@ def segment(
     least = card.min_lesion_probability if threshold is None else 0.0  # who sets a threshold wants all that it marks
     labels, dropped_ml = _labels(volumes, card, system, prediction, thresholds, least)
     plane = midsagittal_plane(prediction.brain)
-    lesions = _with_probability(measure_lesions(labels, prediction.probability, plane=plane), card)
+    value = lesion_value(volumes, prediction.notes)
+    image, scale = (volumes[value.role], value.scale) if value else (None, 1.0)
+    measured = measure_lesions(labels, prediction.probability, plane=plane, image=image, image_scale=scale)
+    lesions = _with_probability(measured, card)
     uncertainty = uncertainty_map(prediction.probability, labels)
     warnings = (*warnings, *prediction.warnings)
     run = prediction.run
@@ -187,6 +193,7 @@ def segment(
             "memory_rung": run.memory_rung,
             "thresholds": {str(value): t for value, t in thresholds.items()},
             **({"improbable": {"lesions": len(dropped_ml), "volume_ml": round(sum(dropped_ml), 4)}} if least else {}),
+            **({"lesion_value": dataclasses.asdict(value)} if value else {}),
             "midsagittal_plane_lps": plane.tolist(),  # x = a + b*y + c*z, mm: tells left from right again
             **_findings(card, system, prediction, labels),
         },

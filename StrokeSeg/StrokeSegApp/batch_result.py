@@ -55,6 +55,7 @@ def loadResult(out: Path, case: Case, model: Any, loadedId: str | None = None) -
     try:
         reader = model.reading(roles)
         segmentation, _measurements = result_nodes.bringIn(out / case.case_id, reader, nodes[roles[0]], names, sources)
+        result_nodes.keepValueImage(segmentation, nodes)
     except BaseException:
         for node in nodes.values():
             slicer.mrmlScene.RemoveNode(node)

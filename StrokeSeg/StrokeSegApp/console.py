@@ -1,4 +1,4 @@
-"""What the module can do, for Python scripts: segment, segmentBatch, train, models. Opens no dialogs.
+"""What the module can do, for Python scripts: segment, segmentBatch, train, evaluate, export, models. No dialogs.
 
 Each either waits for its result or, with ``finished``, returns at once and calls back. Keep one logic for many calls:
 its worker stays warm between them.
@@ -7,6 +7,7 @@ its worker stays warm between them.
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 
 
 class Console:
@@ -83,7 +84,7 @@ class Console:
             **choices: ``preset`` ("paper" or "bundled"), ``settings`` (as ``{"steps": 500}``), ``init``, ``resume``,
                 ``device``.
 
-        Returns the run folder, of which ``strokeseg export`` makes a model. Raises as ``segment`` does.
+        Returns the run folder, of which ``export`` makes a model. Raises as ``segment`` does.
         """
         return self._carriedOut(self.startTraining(system, data, out, **choices), progress, finished)
 
@@ -92,6 +93,49 @@ class Console:
         from StrokeSegApp.training import TrainingRun
 
         return TrainingRun(system, data, out, command=self.command, **choices)
+
+    def evaluate(self, model, data, out, progress=None, finished=None, **choices):
+        """Compare a model with the truth of a case table, as ``strokeseg evaluate`` does; opens no dialogs.
+
+        Args:
+            model: Id of an installed model, or the path of a model's folder.
+            data: A case table (CSV) with a column ``lesion``.
+            out: Gets evaluation.html, summary.json and evaluation.csv.
+            progress: Called with ("evaluate", done, total).
+            finished: As for ``segment``.
+            **choices: ``device``, ``threshold``, ``force``.
+
+        Returns the folder ``out``. Raises as ``segment`` does, also where some cases could not be evaluated.
+        """
+        from StrokeSegApp.library_command import LibraryCommand
+        from StrokeSegApp.logic import checkRequirements, wordOf
+
+        checkRequirements()
+        options = {"model": wordOf(self._card(str(model))), "data": _absolute(data), **choices}
+        return self._carriedOut(LibraryCommand("evaluate", out, options, self.command), progress, finished)
+
+    def export(self, model, format, out, progress=None, finished=None, **choices):
+        """Write a model or a trained run for other programs, as ``strokeseg export`` does; opens no dialogs.
+
+        Args:
+            model: Id of an installed model, or the path of a model's folder or of a run folder.
+            format: ``onnx``, ``monai-bundle`` or, of a run, ``model``.
+            out: The folder to write.
+            progress: Called with (stage, done, total).
+            finished: As for ``segment``.
+            **choices: ``id``, ``calibrate`` (a case table or ``"synth"``), ``cases``, ``force``.
+
+        Returns the folder ``out``. Raises as ``segment`` does.
+        """
+        from StrokeSegApp.library_command import LibraryCommand
+        from StrokeSegApp.logic import wordOf
+
+        word = _absolute(model) if Path(model).is_dir() else wordOf(self._card(str(model)))
+        calibrate = choices.pop("calibrate", None)
+        if calibrate not in (None, "synth"):
+            calibrate = _absolute(calibrate)
+        options = {"model": word, "format": format, "calibrate": calibrate, **choices}
+        return self._carriedOut(LibraryCommand("export", out, options, self.command), progress, finished)
 
     def worker(self):
         """The process that segments; it starts when it is needed, and stays warm until ``close`` or long idleness."""
@@ -122,3 +166,8 @@ class Console:
 
         waitFor(run, progress)
         return run.finish()
+
+
+def _absolute(path):
+    """Commands work in another folder."""
+    return str(Path(path).expanduser().absolute())

@@ -47,7 +47,7 @@ def remeasure(segmentation: Any) -> dict[str, Any] | None:
             value = label["value"]
             mask = grid.with_array(_mask(segmentation, value, matrix, grid.array.shape))
             own = {value: probability[value]} if value in probability else {}
-            lesions += relabel.lesionsOf(run, mask, own)
+            lesions += relabel.lesionsOf(segmentation, mask, own)
     except InputError:  # a hidden volume was changed
         return None
     # How sure the model was says nothing about what a reader has drawn; what is strange about the input stays.

@@ -81,6 +81,7 @@ class SegmentationRun(WorkerRun):
         self.seconds: dict[str, float] = {"hand_over": 0.0}
         self._sources = {role: scene.sourceOf(node) for role, node in volumes.items()}
         self._names = {role: node.GetName() for role, node in volumes.items()}
+        self._ids = {role: node.GetID() for role, node in volumes.items()}
         # The result lies on the grid of the first input, in the model's order, not in the caller's.
         roles = [each.role for each in model.inputs if each.role in volumes]
         self._referenceId = volumes[roles[0]].GetID()
@@ -181,7 +182,10 @@ class SegmentationRun(WorkerRun):
     def _build(self, reference: Any) -> tuple[Any, dict[str, Any]]:
         try:
             reader = self.model.reading(self._names)
-            return result_nodes.bringIn(self._out, reader, reference, self._names, self._sources)
+            result = result_nodes.bringIn(self._out, reader, reference, self._names, self._sources)
+            volumes = {role: slicer.mrmlScene.GetNodeByID(identifier) for role, identifier in self._ids.items()}
+            result_nodes.keepValueImage(result[0], volumes)
+            return result
         except InputError:
             raise
         except (OSError, ValueError) as error:

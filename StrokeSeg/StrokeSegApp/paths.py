@@ -8,6 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+#: What the library is written for; Slicer 5.8 and older have 3.9.
+PYTHON_NEEDED = (3, 11)
+
+
+def tooOld() -> bool:
+    """Whether this Slicer's Python cannot read the rest of the module. This file and the module's own it can."""
+    return sys.version_info[:2] < PYTHON_NEEDED
+
 
 def rootFolder(moduleFolder: Path | None = None) -> Path:
     """The folder that holds both StrokeSegLib and Resources.

@@ -20,9 +20,9 @@ from slicer.i18n import tr as _
 
 from StrokeSegApp import dependencies
 from StrokeSegApp.computer import GIB, Driver, freeMemoryGib, longPathsEnabled, nearestFolder, readDriver, systemName
+from StrokeSegApp.paths import PYTHON_NEEDED
 
 SLICER_NEEDED = (5, 12)
-PYTHON_NEEDED = (3, 11)
 #: A run on a CPU stays below this; less means that the system begins to swap.
 MEMORY_NEEDED_GIB, MEMORY_SCARCE_GIB = 2.0, 4.0
 DISK_NEEDED_GIB, DISK_SCARCE_GIB = 1.0, 5.0

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 _LINE = re.compile(r"^progress (\w+) (\d+) (\d+) (-|\d+(?:\.\d+)?)$")
 #: Stages in the order of the work, and about how much of the time each takes.
-STAGE_SHARES = {"read": 0.05, "prepare": 0.15, "network": 0.6, "restore": 0.05, "measure": 0.05, "write": 0.1}
+STAGE_SHARES = {
+    "read": 0.05,
+    "load": 0.05,
+    "prepare": 0.1,
+    "network": 0.6,
+    "restore": 0.05,
+    "measure": 0.05,
+    "write": 0.1,
+}
 
 
 @dataclass(frozen=True)

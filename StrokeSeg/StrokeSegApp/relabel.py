@@ -143,16 +143,24 @@ def _measured(
         replace(one, probability=models[one.label].probability(one.mean_probability, one.volume_ml))
         if one.label in models and one.mean_probability is not None
         else one
-        for one in lesionsOf(found, labels, probability)
+        for one in lesionsOf(segmentation, labels, probability)
     ]
     reasons = reasons_for_review(lesions, found["warnings"], probability, thresholds)
-    return {**withLesions(found, lesions, reasons), "thresholds": {str(value): t for value, t in thresholds.items()}}
+    run = {key: value for key, value in found.items() if key != "improbable"}  # another threshold leaves none out
+    return {**withLesions(run, lesions, reasons), "thresholds": {str(value): t for value, t in thresholds.items()}}
 
 
-def lesionsOf(found: dict[str, Any], labels: Volume, probability: dict[int, Volume]) -> list[Lesion]:
+def lesionsOf(segmentation: Any, labels: Volume, probability: dict[int, Volume]) -> list[Lesion]:
     """The lesions of other labels than the run's, left and right as the run told them."""
+    _node, found = result_nodes.asFound(segmentation)
     plane = found.get("midsagittal_plane_lps")
-    return measure_lesions(labels, probability, plane=None if plane is None else np.array(plane))
+    return measure_lesions(
+        labels,
+        probability,
+        plane=None if plane is None else np.array(plane),
+        image=result_nodes.valueImage(segmentation, labels),
+        image_scale=found.get("lesion_value", {}).get("scale", 1.0),
+    )
 
 
 def withLesions(found: dict[str, Any], lesions: list[Lesion], reasons: list[str]) -> dict[str, Any]:

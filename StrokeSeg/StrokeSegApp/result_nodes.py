@@ -27,6 +27,8 @@ from StrokeSegLib.volume import Volume
 PROBABILITY_ROLE = "StrokeSeg.Probability."
 UNCERTAINTY_ROLE = "StrokeSeg.Uncertainty"
 FOUND_ROLE = "StrokeSeg.AsFound"
+#: The user's own image whose mean over a lesion is told (ADC, CT): unlike those above, it stays when the result goes.
+VALUE_ROLE = "StrokeSegValue"
 #: The measurements as the run gave them; those of ``scene.MEASUREMENTS_ATTRIBUTE`` follow the threshold.
 FOUND_ATTRIBUTE = "StrokeSeg.MeasurementsAsFound"
 MIN_LESION_ATTRIBUTE = "StrokeSeg.MinLesionMl"
@@ -166,6 +168,29 @@ def lesionModels(segmentation: Any) -> dict[int, LesionModel]:
 def referenceOf(segmentation: Any) -> Any:
     """The volume node that a result was computed on, or None when it was removed."""
     return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
+
+
+def keepValueImage(segmentation: Any, volumes: Mapping[str, Any]) -> None:
+    """Remember the image whose mean over each lesion is told, for other lesions than those of the run.
+
+    Args:
+        segmentation: The result.
+        volumes: The run's volume nodes by role; one that is gone is None.
+    """
+    role = (scene.storedMeasurements(segmentation) or {}).get("lesion_value", {}).get("role")
+    node = volumes.get(role)
+    if node is not None:
+        segmentation.SetNodeReferenceID(VALUE_ROLE, node.GetID())
+
+
+def valueImage(segmentation: Any, grid: Volume) -> Volume | None:
+    """That image; None where it is gone, or lies on another grid than the result."""
+    node = segmentation.GetNodeReference(VALUE_ROLE)
+    try:
+        image = scene.volumeFromNode(node) if node is not None else None
+    except InputError:  # emptied, or under a warp
+        return None
+    return image if image is not None and image.same_grid(grid) else None
 
 
 def _probabilityFiles(out: Path, model: Any) -> Iterator[tuple[Any, Path]]:

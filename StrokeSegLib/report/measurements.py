@@ -1,6 +1,7 @@
 """measurements.json: the numbers of one run, with what is needed to trust or to repeat them.
 
-Volumes are rounded to 3 decimals of a mL, lengths and positions to 0.1 mm, probabilities and seconds to 3 decimals.
+Volumes are rounded to 3 decimals of a mL, lengths and positions to 0.1 mm, mean values (HU, ADC) to 0.1, probabilities
+and seconds to 3 decimals.
 Every sum is taken before rounding, so that a total equals the sum of its parts to within their rounding.
 """
 
@@ -235,6 +236,7 @@ def _lesion(lesion: Lesion) -> dict[str, Any]:
         "side": lesion.side,
         "mean_probability": None if mean is None else round(mean, 3),
         **({} if lesion.probability is None else {"probability": round(lesion.probability, 3)}),
+        **({} if lesion.mean_value is None else {"mean_value": round(lesion.mean_value, 1) + 0.0}),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.lesion_value import LesionValue, lesion_value
 from StrokeSegLib.measure import Lesion, measure_lesions, midsagittal_plane
 from StrokeSegLib.volume import Volume, from_sitk
 
@@ -213,6 +214,36 @@ def test_mean_probability_is_over_the_lesions_own_voxels_and_label() -> None:
     assert one.mean_probability == pytest.approx(0.75)
     assert two.mean_probability == pytest.approx(0.25)
     assert only(measure_lesions(labels_with([(1, 1, 1)]), {})).mean_probability is None
+
+
+def test_mean_value_is_the_images_over_the_lesions_own_voxels_in_the_unit_that_is_read() -> None:
+    labels = np.zeros((3, 4, 5), np.uint8)
+    labels[1, 1, 1:3] = 1
+    image = np.full(labels.shape, 7.0, np.float32)
+    image[1, 1, 1:3] = (0.4, 0.6)
+    volume = Volume(labels, (1.0, 1.0, 1.0))
+    (found,) = measure_lesions(volume, image=volume.with_array(image), image_scale=1000.0)
+    assert found.mean_value == pytest.approx(500.0)
+    assert measure_lesions(volume)[0].mean_value is None
+    with pytest.raises(InputError, match="the image has the grid"):
+        measure_lesions(volume, image=Volume(image, (1.0, 1.0, 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("roles", "notes", "expected"),
+    [
+        (("dwi", "adc"), {"adc_unit": "10⁻³ mm²/s"}, LesionValue("adc", "10⁻⁶ mm²/s", 1e3)),
+        (("dwi", "adc"), {"adc_unit": "mm²/s"}, LesionValue("adc", "10⁻⁶ mm²/s", 1e6)),
+        (("dwi", "adc"), {"adc_unit": "10⁻⁶ mm²/s"}, LesionValue("adc", "10⁻⁶ mm²/s", 1.0)),
+        (("dwi", "adc"), {"adc_unit": "10⁻³ mm²/s times 10^2"}, None),
+        (("ct",), {}, LesionValue("ct", "HU", 1.0)),
+        (("cbf", "tmax"), {}, None),
+    ],
+)
+def test_the_value_of_a_lesion_is_adc_or_hu_where_there_is_such_an_image(
+    roles: tuple[str, ...], notes: dict[str, str], expected: LesionValue | None
+) -> None:
+    assert lesion_value(roles, notes) == expected
 
 
 def test_another_grid_is_refused() -> None:

@@ -109,6 +109,12 @@ def test_units_of_adc_do_not_matter(case: SyntheticCase, result: SegmentationRes
     assert other.measurements["adc_unit"] == "mm²/s"
     assert result.measurements["adc_unit"] == "10⁻³ mm²/s"
     assert dice(other.labels.array, result.labels.array) > 0.999
+    for one in (other, result):
+        assert one.measurements["lesion_value"]["unit"] == "10⁻⁶ mm²/s"
+        inside = adc.array[one.labels.array > 0].mean() * 1000
+        lesions = one.measurements["lesions"]
+        total = sum(each["mean_value"] * each["volume_ml"] for each in lesions)
+        assert total / one.measurements["total_volume_ml"] == pytest.approx(inside, rel=0.01)
 
 
 def test_files_images_and_volumes_give_the_same(
@@ -171,5 +177,5 @@ def test_an_uncompressed_folder_holds_the_same_numbers(result: SegmentationResul
 def test_progress_ends_each_stage(case: SyntheticCase) -> None:
     last: dict[str, tuple[int, int]] = {}
     segment(case.images, "mri", "cpu", lambda stage, done, total: last.__setitem__(stage, (done, total)))
-    assert list(last) == ["read", "prepare", "network", "restore", "measure"]
+    assert list(last) == ["read", "load", "prepare", "network", "restore", "measure"]
     assert all(done == total for done, total in last.values())

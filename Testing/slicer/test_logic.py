@@ -179,7 +179,7 @@ def test_a_progress_line_tells_how_much_of_the_whole_is_done():
     assert parseProgress("progress read 0 2 -") == Progress("read", 0, 2, None)
     assert parseProgress("Traceback (most recent call last):") is None
     assert sum(STAGE_SHARES.values()) == pytest.approx(1.0)
-    assert Progress("network", 2, 4, 12.5).fraction == pytest.approx(0.05 + 0.15 + 0.6 / 2)
+    assert Progress("network", 2, 4, 12.5).fraction == pytest.approx(0.05 + 0.05 + 0.1 + 0.6 / 2)
     assert Progress("unheard_of", 1, 2, None).fraction is None
 
 

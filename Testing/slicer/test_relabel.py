@@ -40,6 +40,25 @@ def test_another_threshold_marks_what_lies_above_it_and_measures_it(scene, tmp_p
     assert algorithmType(segmentation) == "AUTOMATIC"
 
 
+def test_the_mean_adc_of_a_lesion_follows_the_threshold_as_long_as_the_map_is_there(scene, tmp_path):
+    value = {"role": "adc", "unit": "10⁻⁶ mm²/s", "scale": 2.0}
+    segmentation = addResultOf(tmp_path / "out", addHead(), lesion_value=value)
+    adc = addHead("ADC")
+    result_nodes.keepValueImage(segmentation, {"adc": adc, "dwi": None})
+    (lesion,) = relabel.relabel(segmentation, 0.7)["lesions"]
+    assert lesion["mean_value"] == pytest.approx(2 * 400)
+    result_nodes.remove(segmentation)
+    assert scene.IsNodePresent(adc)  # it is the user's own
+    segmentation = addResultOf(tmp_path / "again", addHead(), lesion_value=value)
+    assert "mean_value" not in relabel.relabel(segmentation, 0.7)["lesions"][0]
+
+
+def test_at_another_threshold_no_lesion_is_called_left_out(scene, tmp_path):
+    segmentation = addResultOf(tmp_path / "out", addHead(), improbable={"lesions": 2, "volume_ml": 0.3})
+    assert "improbable" not in relabel.relabel(segmentation, 0.3)
+    assert relabel.restore(segmentation)["improbable"]["lesions"] == 2
+
+
 def test_the_table_follows_the_threshold_lesion_by_lesion(scene, tmp_path):
     segmentation = addResultOf(tmp_path / "out", addHead())
     lesions = relabel.relabel(segmentation, 0.7)["lesions"]

@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from PySide6 import QtCore, QtGui
+from PySide6 import QtCore, QtGui, QtWidgets
 from result_phantoms import maskOf, paint
 from section_checks import checkNothingIsCut
 from slicer_phantoms import BLOCK_VOXELS, addCt, addHead, voxelVolumeMl
 from stand_in.panel import click, clickCell, tick, waitForRun, waitUntil
 from stand_in_cards import Card, Input, card
-from StrokeSegApp import relabel, result_nodes
+from StrokeSegApp import parameters, relabel, result_nodes
 from StrokeSegApp import scene as app
+from StrokeSegApp.progress import STAGE_SHARES, Progress
 from test_loading import writeSeries, writeTwoBValues
 
 from StrokeSegLib.models import list_models
+from StrokeSegLib.report.measurements import perfusion_measures
 
 CT = Card(id="ct", title="Blood on CT", inputs=(Input("ct"),), minimum_inputs=1)
 
@@ -237,6 +239,37 @@ def test_on_the_stand_in_a_graphics_card_is_offered_where_its_driver_is(openPane
         assert list(segment.devices()) == devices
 
 
+@pytest.mark.parametrize(
+    ("torch", "device", "hinted"), [(None, "auto", True), ("2.6", "auto", False), (None, "cpu", False)]
+)
+def test_on_the_stand_in_a_graphics_card_that_was_not_used_for_want_of_a_package_is_told(
+    openPanel, monkeypatch, torch, device, hinted
+):
+    from StrokeSegApp.panels import segment
+
+    monkeypatch.setattr(segment.shutil, "which", lambda name: "/usr/bin/nvidia-smi" if name == "nvidia-smi" else None)
+    monkeypatch.setattr(segment.dependencies, "torchVersion", lambda: torch)
+    addHead("DWI")
+    addHead("ADC")
+    panel = openPanel()
+    parameters.setDevice(panel.widget.logic.getParameterNode(), device)
+    click(panel.ui.applyButton)
+    waitForRun(panel)
+    hint = "This computer has a graphics card (GPU): choose it as the device, and what it needs is installed."
+    assert panel.ui.statusLabel.text.startswith("Done in ")
+    assert (hint in panel.ui.statusLabel.text) == hinted
+
+
+def test_on_the_stand_in_each_stage_of_a_run_has_words_and_its_part_and_time_where_they_are_known():
+    from StrokeSegApp.panels.segment import _progressText
+
+    for stage in STAGE_SHARES:
+        assert _progressText(Progress(stage, 0, 1, None)) != stage
+    assert _progressText(Progress("load", 0, 1, None)) == "Loading the model"
+    assert _progressText(Progress("network", 3, 40, 150.0)) == "Looking for lesions: 3 of 40, 2 min left"
+    assert _progressText(Progress("read", 1, 2, 0.4)) == "Reading: 1 of 2"
+
+
 # Result
 
 
@@ -433,6 +466,74 @@ def test_on_the_stand_in_the_classifiers_word_and_the_reasons_to_look_are_shown(
     assert panel.ui.classLabel.text == "Class: hemorrhage (scores: ischemic lesion 0.20, hemorrhage 0.91)"
     assert "Please check: borderline: 1 of 2 lesions" in panel.ui.notesLabel.text
     clickCell(panel.ui.lesionTable, 0, 1)
+
+
+def told(panel, **more):
+    """The panel with more in the measurements of its result."""
+    (segmentation,) = segmentations()
+    app.storeMeasurements(segmentation, {**app.storedMeasurements(segmentation), **more})
+    panel.panel.update()
+    return panel.ui
+
+
+def test_on_the_stand_in_the_perfusion_mismatch_is_shown_and_copied(openPanel):
+    panel = run(openPanel, "bright")
+    lesions = panel.ui.summaryLabel.text
+    ui = told(panel, perfusion=perfusion_measures(20.0, 60.0))
+    assert ui.summaryLabel.text == f"{lesions}\nMismatch: 60.0 mL, ratio 4.0"
+    click(ui.lesionCopyButton)
+    assert QtWidgets.QApplication.clipboard().text().splitlines()[-2:] == ["Mismatch\t60.0", "Mismatch ratio\t4.0"]
+    ui = told(panel, perfusion=perfusion_measures(0.0, 12.0))
+    assert ui.summaryLabel.text.endswith("Mismatch: 12.0 mL (no core, so no ratio)")
+
+
+@pytest.mark.parametrize(
+    ("lesions", "words"),
+    [
+        (0, ""),
+        (1, "1 improbable lesion was left out (0.25 mL)."),
+        (3, "3 improbable lesions were left out (0.25 mL in all)."),
+    ],
+)
+def test_on_the_stand_in_improbable_lesions_that_were_left_out_are_told(openPanel, lesions, words):
+    panel = run(openPanel, "empty")
+    ui = told(panel, improbable={"lesions": lesions, "volume_ml": 0.25 if lesions else 0}, warnings=[])
+    assert ui.summaryLabel.text == "No lesion found"
+    assert ui.notesLabel.text == words
+
+
+@pytest.mark.parametrize("behavior", ["bright", "two"])
+@pytest.mark.parametrize(
+    ("role", "header", "column"), [("adc", "Mean\nADC", "Mean ADC (U)"), ("ct", "Mean\nHU", "Mean CT (U)")]
+)
+def test_on_the_stand_in_the_mean_adc_or_hu_of_a_lesion_is_in_the_table_and_its_copy(
+    openPanel, behavior, role, header, column
+):
+    panel = run(openPanel, behavior)
+    table = panel.ui.lesionTable
+    assert table.isColumnHidden(5)
+    lesions = app.storedMeasurements(segmentations()[0])["lesions"]
+    lesions = [{**lesion, "mean_value": 1234.5 + row} for row, lesion in enumerate(lesions)]
+    told(panel, lesions=lesions, lesion_value={"role": role, "unit": "U", "scale": 1.0})
+    assert table.isColumnHidden(5) == (behavior == "two")  # the findings' names need the room
+    assert table.horizontalHeaderItem(5).text() == header
+    assert [table.item(row, 5).text() for row in range(2)] == ["1234", "1236"]
+    checkTableIsWhole(table)
+    click(panel.ui.lesionCopyButton)
+    copied = [line.split("\t") for line in QtWidgets.QApplication.clipboard().text().splitlines()]
+    assert [line[copied[0].index(column)] for line in copied[1:3]] == ["1234.5", "1235.5"]
+
+
+def checkTableIsWhole(table):
+    """No header and no cell of a shown column is cut."""
+    QtWidgets.QApplication.processEvents()
+    header = table.horizontalHeader()
+    for column in range(table.columnCount):
+        if not table.isColumnHidden(column):
+            lines = table.horizontalHeaderItem(column).text().split("\n")
+            texts = [table.item(row, column).text() for row in range(table.rowCount)]
+            needed = max(header.fontMetrics().horizontalAdvance(line) for line in [*lines, *texts])
+            assert header.sectionSize(column) >= needed + 4, [*lines, *texts]
 
 
 # The module

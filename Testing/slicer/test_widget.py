@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import gc
 import json
@@ -167,11 +168,12 @@ def apply(openPanel, behavior="bright"):
 def test_on_the_stand_in_apply_shows_the_lesions_their_volumes_and_warnings(openPanel):
     panel = apply(openPanel)
     assert panel.ui.applyButton.text == "Cancel"
+    assert panel.ui.statusLabel.text == "Starting"  # at once, long before the worker's first word
     assert panel.ui.progressBar.visible
     assert not panel.ui.inputsCollapsibleButton.enabled
     waitForRun(panel)
     ui = panel.ui
-    assert ui.statusLabel.text == "Done"
+    assert re.fullmatch(r"Done in \d+ s\. Device: Processor \(CPU\)", ui.statusLabel.text)
     assert ui.applyButton.text == "Apply"
     assert not ui.progressBar.visible
     total = 31 * voxelVolumeMl("axial")  # 27 + 4 voxels of 12 mm3
@@ -304,14 +306,14 @@ def test_on_the_stand_in_nothing_found_is_a_result(openPanel):
     assert not panel.ui.lesionTable.visible
     assert not panel.ui.lesionCopyButton.visible
     assert panel.ui.lesionSaveButton.visible
-    assert panel.ui.statusLabel.text == "Done"
+    assert panel.ui.statusLabel.text.startswith("Done in ")
     assert len(segmentations()) == 1
 
 
 def test_on_the_stand_in_cancel_stops_the_run_and_the_panel_is_ready_again(openPanel):
     panel = apply(openPanel, "slow")
-    waitForStatus(panel, "Looking for lesions, 30 s left")
-    assert panel.ui.progressBar.value == 35  # read 5, prepare 15, and a quarter of the network's 60
+    waitForStatus(panel, "Looking for lesions: 1 of 4, 30 s left")
+    assert panel.ui.progressBar.value == 35  # read 5, load 5, prepare 10, and a quarter of the network's 60
     click(panel.ui.applyButton)
     assert panel.run is None
     assert segmentations() == []
@@ -357,7 +359,7 @@ def test_on_the_stand_in_missing_packages_that_the_user_declines_are_named(openP
 
 def test_on_the_stand_in_closing_the_scene_in_a_run_cancels_it_and_the_panel_goes_on(openPanel):
     panel = apply(openPanel, "slow")
-    waitForStatus(panel, "Looking for lesions, 30 s left")
+    waitForStatus(panel, "Looking for lesions: 1 of 4, 30 s left")
     slicer.mrmlScene.Clear(0)
     assert panel.run is None
     assert panel.ui.checkLabel.text == "Choose a volume for: DWI, ADC map"
@@ -509,3 +511,24 @@ def test_every_word_on_the_stand_in_screen_can_be_translated():
     bare = re.compile(r"""(setText|_say|setToolTip|addItem|errorDisplay)\(\s*f?["'][A-Za-z]""")
     for path in (ROOT / "StrokeSeg").rglob("*.py"):
         assert bare.search(path.read_text()) is None, path
+
+
+def test_on_the_stand_in_a_slicer_that_is_too_old_is_told_and_nothing_breaks(module, monkeypatch):
+    from StrokeSegApp import paths
+
+    monkeypatch.setattr(paths, "PYTHON_NEEDED", (99, 0))
+    frame = QtWidgets.QWidget()
+    QtWidgets.QVBoxLayout(frame)
+    widget = module.StrokeSegWidget(frame)
+    widget.setup()
+    labels = frame.findChildren(QtWidgets.QLabel)
+    assert any("needs Slicer 5.12" in label.text for label in labels)
+    widget.enter()
+    widget.exit()
+    widget.cleanup()
+    module._onStartup()
+
+
+@pytest.mark.parametrize("name", ["StrokeSeg.py", "StrokeSegApp/paths.py", "StrokeSegApp/console.py"])
+def test_what_an_old_slicer_reads_at_its_start_is_python_that_it_knows(name):
+    ast.parse((ROOT / "StrokeSeg" / name).read_text(encoding="utf-8"), feature_version=(3, 9))

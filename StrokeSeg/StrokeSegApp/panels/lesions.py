@@ -17,6 +17,7 @@ from StrokeSegLib.errors import InputError
 
 FINDING_COLUMN = 0
 PROBABILITY_COLUMN = 4
+VALUE_COLUMN = 5
 #: A longer table scrolls.
 SHOWN_ROWS = 8
 HEADER_LINES = 2
@@ -31,13 +32,14 @@ class LesionsPanel:
         self._logic = logic
         self._centers: list[list[float]] = []
         self._measured: tuple[Any, ...] = ()  # the edited segments that were measured last
-        headers = [_("Finding"), _("Volume\n(mL)"), _("Side"), _("Diam.\n(mm)"), _("Mean\nprob.")]
+        headers = [_("Finding"), _("Volume\n(mL)"), _("Side"), _("Diam.\n(mm)"), _("Mean\nprob."), ""]
         tips = [
             _("What was found"),
             _("Volume of the lesion in milliliters"),
             _("Side of the patient"),
             _("Largest diameter in millimeters"),
             _("Mean probability that the model gives the voxels of the lesion, 0 to 1"),
+            "",
         ]
         table = ui.lesionTable
         table.setColumnCount(len(headers))
@@ -107,6 +109,7 @@ class LesionsPanel:
                 _sideText(lesion["side"]),
                 "" if diameter is None else f"{diameter:.0f}",
                 "" if probability is None else f"{probability:.2f}",
+                f"{lesion['mean_value']:.0f}" if "mean_value" in lesion else "",
             ]
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
@@ -119,10 +122,20 @@ class LesionsPanel:
         header_px = HEADER_LINES * table.fontMetrics().height() + 2 * FRAME_PX
         table.horizontalHeader().setFixedHeight(header_px)
         table.setFixedHeight(header_px + rows * table.verticalHeader().defaultSectionSize + FRAME_PX)
-        # A narrow panel has room for four columns: with several kinds of finding, their names are worth more.
+        # A narrow panel has no room for more: with several kinds of finding, their names are worth more.
         table.setColumnHidden(FINDING_COLUMN, len(names) < 2)
         table.setColumnHidden(PROBABILITY_COLUMN, len(names) >= 2)
+        self._showValue(measurements, len(names) < 2)
         table.setVisible(bool(lesions))
+
+    def _showValue(self, measurements: Mapping[str, Any], room: bool) -> None:
+        """The column of the mean ADC or HU, where the model reads an image that holds one; Copy table always has it."""
+        value = measurements.get("lesion_value")
+        self._ui.lesionTable.setColumnHidden(VALUE_COLUMN, value is None or not room)
+        if value is not None:
+            header = self._ui.lesionTable.horizontalHeaderItem(VALUE_COLUMN)
+            header.setText(_("Mean\nADC") if value["role"] == "adc" else _("Mean\nHU"))
+            header.setToolTip(_("Mean of the image over the lesion, {unit}").format(unit=value["unit"]))
 
     def _jump(self, row: int) -> None:
         if 0 <= row < len(self._centers):
@@ -131,21 +144,27 @@ class LesionsPanel:
 
 def asTable(measurements: Mapping[str, Any]) -> str:
     """Every lesion and the total of each finding, a line each, with tabs between the cells, as spreadsheets take it."""
+    value = measurements.get("lesion_value")
     headers = (
         _("Finding"),
         _("Volume (mL)"),
         _("Side"),
         _("Diameter (mm)"),
         _("Mean probability"),
+        *([_("Mean {image} ({unit})").format(image=value["role"].upper(), unit=value["unit"])] if value else []),
         *(_("Center {axis} (mm)").format(axis=axis) for axis in "RAS"),
     )
     names = {label["value"]: label["name"].capitalize() for label in measurements["labels"]}
     rows: list[tuple[Any, ...]] = [headers]
     for lesion in measurements["lesions"]:
         what = (names.get(lesion["label"], lesion["label"]), lesion["volume_ml"], _sideText(lesion["side"]))
-        rows.append((*what, lesion["max_diameter_mm"], lesion["mean_probability"], *lesion["centroid_ras_mm"]))
+        means = [lesion["mean_probability"], *([lesion.get("mean_value")] if value else [])]
+        rows.append((*what, lesion["max_diameter_mm"], *means, *lesion["centroid_ras_mm"]))
     for label in measurements["labels"]:
         rows.append((_("{name}, total").format(name=label["name"].capitalize()), label["volume_ml"]))
+    if perfusion := measurements.get("perfusion"):
+        rows.append((_("Mismatch"), perfusion["mismatch_ml"]))
+        rows.append((_("Mismatch ratio"), perfusion["mismatch_ratio"]))
     if measurements.get(edits.EDITED):
         rows.append((_("Edited by hand"),))
     return "".join("\t".join("" if cell is None else str(cell) for cell in row) + "\n" for row in rows)
@@ -168,8 +187,22 @@ def _notes(measurements: Mapping[str, Any]) -> list[str]:
     """What a reader should know: why to look closely, then the warnings that are not among these reasons."""
     reasons = measurements.get("needs_review", {}).get("reasons", [])
     warnings = [each for each in measurements.get("warnings", []) if not any(each in reason for reason in reasons)]
-    notes = [_("Please check: {reason}").format(reason=reason) for reason in reasons] + warnings
-    return [inPanelWords(note) for note in notes]
+    checks = [_("Please check: {reason}").format(reason=reason) for reason in reasons]
+    return [*_improbable(measurements), *(inPanelWords(note) for note in (*checks, *warnings))]
+
+
+def _improbable(measurements: Mapping[str, Any]) -> list[str]:
+    """How many marks were left out because the model's calibration takes them for none."""
+    left = measurements.get("improbable", {})
+    count = left.get("lesions", 0)
+    if count == 0:
+        return []
+    text = (
+        _("1 improbable lesion was left out ({volume} mL).")
+        if count == 1
+        else _("{count} improbable lesions were left out ({volume} mL in all).")
+    )
+    return [text.format(count=count, volume=volumeText(left["volume_ml"]))]
 
 
 def _summary(measurements: Mapping[str, Any]) -> str:
@@ -187,7 +220,18 @@ def _summary(measurements: Mapping[str, Any]) -> str:
                 name=label["name"].capitalize(), volume=volumeText(label["volume_ml"]), count=label["lesion_count"]
             )
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_mismatch(measurements)])
+
+
+def _mismatch(measurements: Mapping[str, Any]) -> list[str]:
+    """What perfusion says beside the volumes of core and penumbra: tissue at risk less core, and over core."""
+    perfusion = measurements.get("perfusion")
+    if not perfusion:
+        return []
+    volume, ratio = volumeText(perfusion["mismatch_ml"]), perfusion["mismatch_ratio"]
+    if ratio is None:
+        return [_("Mismatch: {volume} mL (no core, so no ratio)").format(volume=volume)]
+    return [_("Mismatch: {volume} mL, ratio {ratio}").format(volume=volume, ratio=f"{ratio:.1f}")]
 
 
 def _class(measurements: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -14,6 +15,7 @@ from slicer.i18n import tr as _
 
 from StrokeSegApp import dependencies, input_checks, parameters
 from StrokeSegApp.model_list import chosenModel, readModels
+from StrokeSegApp.panels.run_view import durationText
 from StrokeSegLib.errors import InputError
 
 POLL_INTERVAL_MS = 150
@@ -30,6 +32,7 @@ class SegmentPanel:
         self.run: Any = None
         self.details = ""
         self._starting = False
+        self._began = 0.0
         self._models, problem = readModels(logic)
         for device, title in devices().items():
             ui.deviceSelector.addItem(title, device)
@@ -85,7 +88,8 @@ class SegmentPanel:
         self.update()
 
     def _start(self) -> None:
-        self._say("")
+        self._began = time.monotonic()
+        self._say(_("Starting"))
         self.update()
         device = self._ui.deviceSelector.currentData
         missing = dependencies.ensureRequirements() or dependencies.ensureForDevice(device)
@@ -115,13 +119,28 @@ class SegmentPanel:
             if ended:
                 self._timer.stop()
                 self.run = None
-                segmentation, _measurements = run.finish()
+                segmentation, measurements = run.finish()
                 parameters.setResult(self._logic.getParameterNode(), segmentation)
-                self._say(_("Done"))
+                self._say(self._doneText(measurements["device"]))
         except Exception as error:
             self._endRun()
             self._sayError(error)
         self.update()
+
+    def _doneText(self, device: str) -> str:
+        """How long it took and on what it ran; and how it could be quicker, where a GPU lies idle."""
+        titles = {"cpu": _("Processor (CPU)"), "cuda": _("Graphics card (GPU)"), "mps": _("Apple graphics (GPU)")}
+        text = _("Done in {duration}. Device: {device}").format(
+            duration=durationText(max(1.0, time.monotonic() - self._began)),
+            device=titles.get(device.split(":", maxsplit=1)[0], device),
+        )
+        idle = device == "cpu" and self._ui.deviceSelector.currentData == "auto" and set(devices()) - {"auto", "cpu"}
+        if idle and dependencies.torchVersion() is None:
+            hint = _(
+                "This computer has a graphics card (GPU): choose it as the device, and what it needs is installed."
+            )
+            return f"{text}\n{hint}"
+        return text
 
     def _endRun(self, wait: bool = True) -> None:
         """Cancel the run; without ``wait`` it ends behind the scenes, so that Slicer goes on at once."""
@@ -159,6 +178,7 @@ def devices() -> dict[str, str]:
 def _progressText(progress: Any) -> str:
     stages = {
         "read": _("Reading"),
+        "load": _("Loading the model"),
         "prepare": _("Preparing"),
         "network": _("Looking for lesions"),
         "restore": _("Putting the result on the grid of the volume"),
@@ -166,6 +186,7 @@ def _progressText(progress: Any) -> str:
         "write": _("Writing"),
     }
     text = stages.get(progress.stage, progress.stage)
-    if progress.remaining_s is not None and progress.remaining_s >= 1:
-        return _("{stage}, {seconds} s left").format(stage=text, seconds=round(progress.remaining_s))
-    return text
+    if progress.total > 1:
+        text = _("{stage}: {done} of {total}").format(stage=text, done=progress.done, total=progress.total)
+    left = durationText(progress.remaining_s)
+    return _("{text}, {duration} left").format(text=text, duration=left) if left else text
