@@ -59,7 +59,8 @@ def imageProblem(chosen: Mapping[str, Any]) -> str:
             volumes[role] = scene.volumeFromNode(node)
             check_modality(volumes[role].array, factsOf(node).modality or None, role)
         except InputError as error:
-            return f"{roleTitle(role)}: {inPanelWords(str(error))}"
+            said, title = inPanelWords(str(error)), roleTitle(role)
+            return said if said.startswith(title) else f"{title}: {said}"
     first = next(iter(volumes))
     coarse = {role: _coarse(volume) for role, volume in volumes.items()}
     for role, volume in coarse.items():

@@ -103,17 +103,17 @@ def _aboutFolders() -> list[tuple[str, str]]:
 def _aboutImages() -> list[tuple[str, str]]:
     return [
         (
-            r"\w+ looks like CT \((?P<why>.*?)\); needed an MRI; give the (?P<role>\w+) image, or choose a CT model",
-            _("looks like a CT ({why}), an MRI is needed: choose the {role}, or choose a CT model"),
+            r"(?P<role>\w+) looks like CT \((?P<why>.*?)\); needed an MRI; give the \w+ image, or choose a CT model",
+            _("{role} looks like a CT ({why}), an MRI is needed: choose the {role}, or choose a CT model"),
         ),
         (
-            r"\w+ looks like CT \((?P<why>.*?)\); needed a perfusion map with 0 where it has no value; "
-            r"give the (?P<role>\w+) map, or set what lies outside of the brain to 0",
-            _("looks like a CT ({why}), a perfusion map is needed: choose the map '{role}'"),
+            r"(?P<role>\w+) looks like CT \((?P<why>.*?)\); needed a perfusion map with 0 where it has no value; "
+            r"give the \w+ map, or set what lies outside of the brain to 0",
+            _("{role} looks like a CT ({why}), a perfusion map is needed: choose the map '{role}'"),
         ),
         (
             r"ct looks like MRI \((?P<why>.*?)\); needed CT in Hounsfield units; give the CT, or choose an MRI model",
-            _("looks like an MRI ({why}), a CT is needed: choose the CT, or choose an MRI model"),
+            _("CT looks like an MRI ({why}), a CT is needed: choose the CT, or choose an MRI model"),
         ),
         (r"its DICOM modality is (?P<modality>\w+)", _("its DICOM modality is {modality}")),
         (r"values near -1000 are air in Hounsfield units", _("values near -1000 are air in Hounsfield units")),

@@ -42,11 +42,11 @@ def test_the_same_volume_twice_is_noticed(node):
 
 
 def test_a_ct_for_an_mr_model_and_the_other_way_round_are_told_by_their_values(node):
-    assert "DWI: looks like a CT (values near -1000 are air in Hounsfield units), an MRI" in said(
+    assert "DWI looks like a CT (values near -1000 are air in Hounsfield units), an MRI" in said(
         node, MRI, dwi=addCt(), adc=addHead("ADC")
     )
     assert "choose a CT model" in said(node, MRI)
-    assert "CT: looks like an MRI (it has no air near -1000 HU), a CT is needed" in said(node, CT, ct=addHead())
+    assert "CT looks like an MRI (it has no air near -1000 HU), a CT is needed" in said(node, CT, ct=addHead())
 
 
 def test_dicoms_word_for_the_modality_counts_more_than_the_values(node):
@@ -65,7 +65,7 @@ def test_volumes_far_apart_are_told_with_the_cure(node):
 
 def test_an_optional_volume_is_checked_as_well(node):
     text = said(node, MRI, dwi=addHead("DWI"), adc=addHead("ADC"), flair=addCt("FLAIR"))
-    assert text.startswith("FLAIR: looks like a CT")
+    assert text.startswith("FLAIR looks like a CT")
 
 
 def test_a_color_volume_is_told(node):

@@ -86,10 +86,10 @@ def test_a_training_without_a_network_and_a_folder_without_training_are_said_pla
 def test_an_image_of_the_other_kind_is_named_by_what_is_needed():
     ct, mri = np.full((8, 8, 8), -1000.0), np.full((8, 8, 8), 300.0)
     assert inPanelWords(said(check_modality, ct, "CT", "dwi")) == (
-        "looks like a CT (its DICOM modality is CT), an MRI is needed: choose the DWI, or choose a CT model"
+        "DWI looks like a CT (its DICOM modality is CT), an MRI is needed: choose the DWI, or choose a CT model"
     )
     assert inPanelWords(f"case 7: {said(check_modality, mri, 'MR', 'ct')}") == (
-        "case 7: looks like an MRI (its DICOM modality is MR), a CT is needed: choose the CT, or choose an MRI model"
+        "case 7: CT looks like an MRI (its DICOM modality is MR), a CT is needed: choose the CT, or choose an MRI model"
     )
 
 
