@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import ast
-import csv
-import gc
-import json
 import re
 
 import pytest
 import slicer
-import vtk
+from panel_runs import apply, chosen, segmentations
 from PySide6 import QtCore, QtWidgets
 from slicer_phantoms import addCt, addHead, voxelVolumeMl
 from stand_in import ROOT, pythonqt
-from stand_in.panel import PANEL_WIDTH_PX, click, clickCell, waitForRun, waitForStatus
+from stand_in.panel import PANEL_WIDTH_PX, click, waitForRun, waitForStatus
 from stand_in_cards import Card, Input, card
-
-
-def segmentations():
-    return slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-
-
-def chosen(ui, role):
-    node = getattr(ui, f"{role}Selector").currentNode()
-    return node.GetName() if node else None
 
 
 def test_on_the_stand_in_an_empty_scene_opens_the_panel_with_apply_off_and_says_what_is_missing(openPanel):
@@ -57,49 +45,6 @@ def test_on_the_stand_in_only_the_rows_of_the_model_are_shown_and_optional_ones_
     assert ui.adcLabel.text == "ADC map"
 
 
-def test_on_the_stand_in_volumes_are_preselected_by_name(openPanel):
-    addHead("ep2d_diff_ADC")
-    addHead("ep2d_diff_TRACEW b1000")
-    ui = openPanel().ui
-    assert chosen(ui, "dwi") == "ep2d_diff_TRACEW b1000"
-    assert chosen(ui, "adc") == "ep2d_diff_ADC"
-    assert chosen(ui, "flair") is None
-    assert ui.applyButton.enabled
-    assert not ui.checkLabel.visible
-
-
-def test_on_the_stand_in_the_active_volume_is_preselected_even_when_its_name_says_nothing(openPanel):
-    addHead("series 4")
-    active = addHead("series 5")
-    slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(active.GetID())
-    assert chosen(openPanel().ui, "dwi") == "series 5"
-
-
-def test_on_the_stand_in_a_volume_that_is_loaded_later_fills_its_role_and_keeps_what_was_chosen(openPanel):
-    panel = openPanel()
-    first = addHead("my DWI")
-    assert chosen(panel.ui, "dwi") == "my DWI"
-    addHead("another DWI")
-    addHead("my ADC")
-    assert panel.ui.dwiSelector.currentNode() is first
-    assert chosen(panel.ui, "adc") == "my ADC"
-    assert panel.ui.applyButton.enabled
-
-
-def test_on_the_stand_in_a_role_that_the_user_empties_stays_empty_and_one_whose_volume_is_deleted_does_not(openPanel):
-    addHead("FLAIR")
-    dwi = addHead("DWI")
-    panel = openPanel()
-    assert chosen(panel.ui, "flair") == "FLAIR"
-    panel.ui.flairSelector.setCurrentIndex(panel.ui.flairSelector.findText("None"))
-    slicer.mrmlScene.RemoveNode(dwi)
-    assert chosen(panel.ui, "dwi") is None
-    addHead("DWI 2")
-    panel.widget.enter()
-    assert chosen(panel.ui, "flair") is None
-    assert chosen(panel.ui, "dwi") == "DWI 2"
-
-
 def test_on_the_stand_in_a_second_click_while_packages_are_asked_for_starts_nothing_twice(openPanel, monkeypatch):
     from StrokeSegApp import dependencies
 
@@ -117,16 +62,6 @@ def test_on_the_stand_in_a_second_click_while_packages_are_asked_for_starts_noth
     assert asked == [False]
     waitForRun(panel)
     assert len(segmentations()) == 1
-
-
-def test_on_the_stand_in_the_same_volume_for_two_inputs_is_noticed(openPanel):
-    node = addHead("x")
-    panel = openPanel()
-    for role in ("dwi", "adc"):
-        selector = getattr(panel.ui, f"{role}Selector")
-        selector.setCurrentIndex(selector.findData(node.GetID()))
-    assert panel.ui.checkLabel.text == "The same volume is chosen for two inputs."
-    assert not panel.ui.applyButton.enabled
 
 
 def test_on_the_stand_in_another_model_shows_its_own_rows(openPanel):
@@ -157,14 +92,6 @@ def test_on_the_stand_in_a_damaged_model_folder_is_said_and_nothing_can_be_press
     panel.close()
 
 
-def apply(openPanel, behavior="bright"):
-    addHead("DWI")
-    addHead("ADC")
-    panel = openPanel(card(behavior))
-    click(panel.ui.applyButton)
-    return panel
-
-
 def test_on_the_stand_in_apply_shows_the_lesions_their_volumes_and_warnings(openPanel):
     panel = apply(openPanel)
     assert panel.ui.applyButton.text == "Cancel"
@@ -183,130 +110,6 @@ def test_on_the_stand_in_apply_shows_the_lesions_their_volumes_and_warnings(open
     assert rows[0][1] in ("left", "right")
     assert rows[0][3] == "0.90"
     assert ui.notesLabel.text == "adc read as 10-6 mm2/s"
-    assert len(segmentations()) == 1
-
-
-def test_on_the_stand_in_a_click_on_a_row_moves_all_slice_views_to_that_lesion(openPanel):
-    for name in ("Red", "Green"):
-        view = slicer.vtkMRMLSliceNode()
-        view.SetLayoutName(name)
-        slicer.mrmlScene.AddNode(view)
-        view.SetOrientation({"Red": "Axial", "Green": "Coronal"}[name])
-    panel = apply(openPanel)
-    waitForRun(panel)
-    # Voxel centers: the block [3:6, 4:7, 5:8] has its middle at ijk (6, 5, 4), the other at (2.5, 10.5, 8); 2x2x3 mm.
-    for row, expected in ((1, (5.0, 21.0, 24.0)), (0, (12.0, 10.0, 12.0)), (0, (12.0, 10.0, 12.0))):
-        clickCell(panel.ui.lesionTable, row, 1)
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            center = [view.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
-            assert center == pytest.approx(expected, abs=1e-4)
-            view.SetSliceOffset(-50)  # the reader scrolls away; another click on the same row comes back
-
-
-def test_on_the_stand_in_the_table_is_copied_whole_with_places_and_totals(openPanel):
-    panel = apply(openPanel, "two")
-    waitForRun(panel)
-    click(panel.ui.lesionCopyButton)
-    header, *rows = [line.split("\t") for line in QtWidgets.QApplication.clipboard().text().splitlines()]
-    assert header[:3] == ["Finding", "Volume (mL)", "Side"]
-    assert header[-3:] == ["Center R (mm)", "Center A (mm)", "Center S (mm)"]
-    large, small = 27 * voxelVolumeMl("axial"), 4 * voxelVolumeMl("axial")
-    assert [row[0] for row in rows] == ["Ischemic lesion", "Hemorrhage", "Ischemic lesion, total", "Hemorrhage, total"]
-    assert [float(row[1]) for row in rows] == pytest.approx([large, small, large, small])
-    assert [float(cell) for cell in rows[0][-3:]] == pytest.approx([12, 10, 12])
-
-
-def test_on_the_stand_in_a_removed_volume_leaves_its_role_empty_and_a_new_one_takes_it(openPanel):
-    """Slicer's list of nodes shows the neighbor at once; nobody has chosen that as the ADC map."""
-    panel = openPanel()
-    addHead("DWI")
-    adc = addHead("ADC")
-    other = addHead("T1 mprage")
-    ui = panel.ui
-    assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", "ADC")
-    slicer.mrmlScene.RemoveNode(adc)
-    assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", None)
-    slicer.mrmlScene.RemoveNode(other)
-    assert chosen(ui, "adc") is None
-    addHead("ADC again")
-    assert (chosen(ui, "dwi"), chosen(ui, "adc")) == ("DWI", "ADC again")
-
-
-def test_on_the_stand_in_dicom_tags_that_come_after_the_voxels_take_a_wrong_guess_back(openPanel):
-    """Slicer's DICOM loader adds a volume, gives it voxels and then its place in the hierarchy with the tags."""
-    panel = openPanel()
-    volume = addHead("DWI")
-    assert chosen(panel.ui, "dwi") == "DWI"
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), volume)
-    hierarchy.SetItemAttribute(item, "DICOM.Modality", "CT")
-    QtWidgets.QApplication.processEvents()
-    assert chosen(panel.ui, "dwi") is None
-
-    mine = addHead("my own choice")
-    panel.ui.dwiSelector.setCurrentIndex(panel.ui.dwiSelector.findData(mine.GetID()))
-    hierarchy.SetItemAttribute(hierarchy.CreateItem(hierarchy.GetSceneItemID(), mine), "DICOM.Modality", "CT")
-    mine.GetImageData().Modified()
-    QtWidgets.QApplication.processEvents()
-    assert chosen(panel.ui, "dwi") == "my own choice"
-
-
-def test_on_the_stand_in_a_removed_volume_leaves_memory(openPanel):
-    openPanel()
-    volume = addHead("T1 mprage")
-    there = vtk.vtkWeakReference()
-    there.Set(volume)
-    QtWidgets.QApplication.processEvents()
-    slicer.mrmlScene.RemoveNode(volume)
-    del volume
-    gc.collect()
-    assert there.Get() is None
-
-
-def test_on_the_stand_in_the_findings_are_saved_for_spreadsheets_and_programs(openPanel, monkeypatch, tmp_path):
-    import qt
-
-    panel = apply(openPanel, "two")
-    waitForRun(panel)
-    click(panel.ui.lesionCopyButton)
-    copied = [line.split("\t") for line in QtWidgets.QApplication.clipboard().text().splitlines()]
-    for name in ("Befund – früh.csv", "all.json"):
-        monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_, name=name: str(tmp_path / name))
-        click(panel.ui.lesionSaveButton)
-    with (tmp_path / "Befund – früh.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert list(csv.reader(file)) == copied
-    numbers = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
-    assert [lesion["label"] for lesion in numbers["lesions"]] == [1, 2]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["Befund – früh.csv", "all.json"]
-
-    said = []
-    monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, *_, **__: said.append(text), raising=False)
-    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: str(tmp_path / "gone" / "x.csv"))
-    click(panel.ui.lesionSaveButton)
-    assert "choose another folder" in said[0]
-    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: "")  # canceled
-    click(panel.ui.lesionSaveButton)
-    assert len(said) == 1
-
-
-def test_on_the_stand_in_two_kinds_of_findings_are_named_in_the_summary_and_in_each_row(openPanel):
-    panel = apply(openPanel, "two")
-    waitForRun(panel)
-    assert panel.ui.summaryLabel.text == "Ischemic lesion: 0.32 mL in 1 lesion\nHemorrhage: 0.05 mL in 1 lesion"
-    assert not panel.ui.lesionTable.isColumnHidden(0)
-    assert [panel.ui.lesionTable.item(row, 0).text() for row in range(2)] == ["Ischemic lesion", "Hemorrhage"]
-
-
-def test_on_the_stand_in_nothing_found_is_a_result(openPanel):
-    panel = apply(openPanel, "empty")
-    waitForRun(panel)
-    assert panel.ui.summaryLabel.text == "No lesion found"
-    assert panel.ui.resultCollapsibleButton.visible
-    assert panel.ui.lesionsCollapsibleButton.visible
-    assert not panel.ui.lesionTable.visible
-    assert not panel.ui.lesionCopyButton.visible
-    assert panel.ui.lesionSaveButton.visible
-    assert panel.ui.statusLabel.text.startswith("Done in ")
     assert len(segmentations()) == 1
 
 
