@@ -189,6 +189,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/postprocess.py
   StrokeSegLib/preprocess/__init__.py
   StrokeSegLib/preprocess/brain.py
+  StrokeSegLib/preprocess/ct_beside_bone.py
   StrokeSegLib/preprocess/ct_brain.py
   StrokeSegLib/preprocess/ct_level.py
   StrokeSegLib/preprocess/geometry.py

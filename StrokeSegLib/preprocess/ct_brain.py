@@ -77,9 +77,9 @@ def ct_brain_mask(hu: NDArray[Any], spacing_mm: tuple[float, float, float]) -> N
     factors = [1, *(max(1, round(COARSE_MM / mm)) for mm in (spacing_mm[1], spacing_mm[0]))]
     coarse = _block_mean(hu, factors)
     step_mm = (spacing_mm[2], spacing_mm[1] * factors[1], spacing_mm[0] * factors[2])
-    bone_hu = _bone_hu(hu)
-    soft = (coarse > SOFT_HU[0]) & (coarse < min(SOFT_HU[1], bone_hu))
-    bone = coarse > bone_hu
+    least_hu = bone_hu(hu)
+    soft = (coarse > SOFT_HU[0]) & (coarse < min(SOFT_HU[1], least_hu))
+    bone = coarse > least_hu
     tissue = soft & (coarse != _background(coarse))
     stripped = _stripped(bone, tissue, coarse == _background(coarse))
     if stripped:
@@ -93,7 +93,7 @@ def ct_brain_mask(hu: NDArray[Any], spacing_mm: tuple[float, float, float]) -> N
         mask = grown(mask, BRIDGE_MM * 1.25, step_mm) & soft
     if mask.sum() * float(np.prod(step_mm)) / 1000 < SMALLEST_BRAIN_ML * min(1.0, hu.shape[0] * step_mm[0] / 10):
         return np.zeros(hu.shape, bool)
-    fine = _on_fine_grid(_filled(mask), factors, hu.shape) & (hu > FINE_HU) & (hu < bone_hu)
+    fine = _on_fine_grid(_filled(mask), factors, hu.shape) & (hu > FINE_HU) & (hu < least_hu)
     return _filled(fine & (hu != _background(hu)) if stripped else fine)
 
 
@@ -157,7 +157,7 @@ def component_brain_mask(clamped_hu: NDArray[Any], saturation_hu: float = 80.0) 
     return mask
 
 
-def _bone_hu(hu: NDArray[Any]) -> float:
+def bone_hu(hu: NDArray[Any]) -> float:
     """HU from which a voxel of the coarse grid is bone."""
     top = float(hu.max())
     clipped = CLIPPED_HU[0] <= top <= CLIPPED_HU[1] and (hu >= top).mean() > CLIPPED_FRACTION

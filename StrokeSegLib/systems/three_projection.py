@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from StrokeSegLib.preprocess.ct_beside_bone import beside_bone
 from StrokeSegLib.preprocess.ct_brain import brain_doubts
 from StrokeSegLib.preprocess.ct_level import leveled
 from StrokeSegLib.preprocess.geometry import (
@@ -42,6 +43,7 @@ def prepare(  # noqa: PLR0913 (settings of a model card, by name)
     plane_spacing_mm: float = PAPER.plane_spacing_mm,
     max_slice_mm: float = PAPER.max_slice_mm,
     tissue_hu: float | None = None,
+    marks_beside_bone: bool = True,
 ) -> Prepared:
     """The CT as the networks see it: one channel a window, each 0 to 1.
 
@@ -56,6 +58,7 @@ def prepare(  # noqa: PLR0913 (settings of a model card, by name)
         max_slice_mm: Slices further apart than this leave only the axial plane.
         tissue_hu: The brain's tissue is brought to this median, and the bright rim under the bone with it (see
             ``preprocess.ct_level``); None leaves the HU as they are.
+        marks_beside_bone: False marks nothing right below and above bone (see ``preprocess.ct_beside_bone``).
 
     Raises:
         InputError: The image shows no brain.
@@ -64,7 +67,8 @@ def prepare(  # noqa: PLR0913 (settings of a model card, by name)
     grid = working_grid(axial, axial.spacing_mm[0] if in_plane_mm is None else in_plane_mm, min_slice_mm)
     if slice_pixels is not None:
         grid = cropped_or_padded(grid, (slice_pixels, slice_pixels, grid.size_ijk[2]))
-    on_axial = _prepared(axial, grid, windows_hu, brain, tissue_hu, doubts=True)
+    settings = (windows_hu, brain, tissue_hu, marks_beside_bone)
+    on_axial = _prepared(axial, grid, *settings, doubts=True)
     if axial.spacing_mm[2] > max_slice_mm or axial.size_ijk[2] == 1:
         return on_axial
     iso = isotropic_grid(grid_of(axial), plane_spacing_mm)
@@ -78,7 +82,7 @@ def prepare(  # noqa: PLR0913 (settings of a model card, by name)
         grid,
         on_axial.brain,
         warnings=on_axial.warnings,
-        isotropic=on_axial if same else _prepared(axial, iso, windows_hu, brain, tissue_hu, doubts=False),
+        isotropic=on_axial if same else _prepared(axial, iso, *settings, doubts=False),
     )
 
 
@@ -88,14 +92,18 @@ def _prepared(
     windows_hu: Sequence[Sequence[float]],
     brain: str,
     tissue_hu: float | None,
+    marks_beside_bone: bool,
     *,
     doubts: bool,
 ) -> Prepared:
     hu = resample(axial, grid, outside=AIR_HU).array
     mask = find_brain(hu, grid.spacing_mm, brain)
     warnings = brain_doubts(hu, mask, grid.spacing_mm) if doubts else ()
+    beside = None if marks_beside_bone else beside_bone(hu)
     if tissue_hu is not None:
         hu = leveled(hu, mask, grid.spacing_mm, tissue_hu)
+    if beside is not None:
+        mask &= ~beside
     channels = np.stack([np.clip((hu - low) / np.float32(high - low), 0, 1) for low, high in windows_hu])
     return Prepared(channels.astype(np.float32, copy=False), grid, mask, warnings=warnings)
 

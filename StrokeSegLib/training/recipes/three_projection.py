@@ -153,8 +153,12 @@ def bundled(preset: BundledThreeProjection) -> Recipe:
         x, y = quarter_turned(rng, mirrored(rng, sample, (-1,)), 0.1)
         return *contiguous((rescaled(rng, x, 0.05, 0.02), y)), case.case_id
 
-    grid = {"in_plane_mm": preset.spacing_mm, "min_slice_mm": preset.spacing_mm, "plane_spacing_mm": preset.spacing_mm}
-    grid["tissue_hu"] = MEDIAN_HU
+    grid: dict[str, Any] = {
+        "in_plane_mm": preset.spacing_mm,
+        "min_slice_mm": preset.spacing_mm,
+        "plane_spacing_mm": preset.spacing_mm,
+    }
+    grid |= {"tissue_hu": MEDIAN_HU, "marks_beside_bone": False}
     return modern_recipe(
         preset,
         NETWORK,
