@@ -81,7 +81,9 @@ def _status(arguments: argparse.Namespace) -> None:
         counts = ", ".join(f"{count} {status}" for status, count in summary["cases"].items() if count)
         print(f"{reader}: {counts}; {summary['signed']} signed; {summary['seconds'] / 60:.1f} min")
     for case_id, one in content["disagreements"].items():
-        why = f"Dice {one['dice']:.2f}" if one["dice"] is not None else "other decisions, or a flag"
+        why = (
+            f"Dice {one['dice']:.2f}" if one["dice"] is not None else "other decisions, a flag, or a mask that is gone"
+        )
         print(f"{case_id}: {' and '.join(one['readers'])} ({why}); {one['settled_by'] or 'nobody'} settled it")
 
 

@@ -28,7 +28,8 @@ class Disagreement:
     Attributes:
         case_id: The case.
         readers: Whom it is about, sorted; one alone has flagged the case.
-        dice: Of the two accepted masks that differ most, 0-1; None where the decisions differ, or one is a flag.
+        dice: Of the two accepted masks that differ most, 0-1; None where the decisions differ, one is a flag, or an
+            accepted mask is gone or changed (``check_study`` says which).
         settled_by: The adjudicator who decided on it and signed, or None.
     """
 
@@ -56,11 +57,7 @@ def name_adjudicator(study: Study, reader: str) -> None:
 
 
 def disagreements(study: Study) -> dict[str, Disagreement]:
-    """The cases that somebody flagged, or that two readers decided on differently; in the table's order.
-
-    Raises:
-        InputError: An accepted version is gone or changed.
-    """
+    """The cases that somebody flagged, or that two readers decided on differently; in the table's order."""
     state, judges = study_state(study), study.adjudicators()
     found = {}
     for case_id in study.case_ids:
@@ -82,7 +79,12 @@ def _disagreement(
     if len({reading.status for reading in read.values()}) > 1:
         return tuple(sorted(read)), None
     masks = {name: r.version for name, r in sorted(read.items()) if r.status == ACCEPTED and r.version is not None}
-    pairs = {pair: _dice(study, case_id, masks[pair[0]], masks[pair[1]]) for pair in combinations(masks, 2)}
+    pairs = {}
+    for pair in combinations(masks, 2):
+        try:
+            pairs[pair] = _dice(study, case_id, masks[pair[0]], masks[pair[1]])
+        except InputError:  # nobody knows whether they agree, so somebody has to look
+            return pair, None
     worst = min(pairs, key=lambda pair: pairs[pair], default=None)
     return None if worst is None or pairs[worst] >= SAME_DICE else (worst, pairs[worst])
 

@@ -56,6 +56,17 @@ def test_masks_that_overlap_enough_are_none(study: Study) -> None:
     assert disagreements(study) == {}
 
 
+def test_a_mask_that_is_gone_needs_a_look_and_the_status_is_still_told(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in study.segmentations("CD").iterdir():
+        path.unlink()
+    found = disagreements(study)["case-001"]
+    assert (found.readers, found.dice) == (("AB", "CD"), None)
+    assert main(["review", "status", str(study.folder)]) == 0
+    assert "case-001: AB and CD" in capsys.readouterr().out
+
+
 def test_a_flag_asks_for_somebody_else(study: Study) -> None:
     flag(study, "AB", "case-003", reason="hemorrhage?")
     assert disagreements(study)["case-003"].readers == ("AB",)
