@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from dicom_phantoms import AXIAL, dicom_slice
 from pydicom.uid import generate_uid
-from test_dicom import AXIAL, dicom_slice
 
 from StrokeSegLib.io import read_image, write_image
 from StrokeSegLib.measure import measure_lesions

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_phantoms import LEANING
 from report_phantoms import IDENTITY, NAMES, SHA256, head_series, small_result, two_lesions, write_result
-from test_dicom import LEANING
 
 from StrokeSegLib.cli import main
 from StrokeSegLib.io import read_image, write_image

@@ -1,4 +1,4 @@
-"""DICOM in: places against pydicom, tilted and uneven stacks, several series, one clear line for each bad folder."""
+"""DICOM in: places against pydicom, tilted and uneven stacks, one clear line for each bad folder."""
 
 from __future__ import annotations
 
@@ -8,91 +8,22 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from dicom_phantoms import (
+    AXIAL,
+    LEANING,
+    RAMP,
+    TILT,
+    dicom_slice,
+    one_line,
+    ramp,
+    ramp_series,
+    worst_place_mm,
+)
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, EnhancedSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pydicom.uid import EnhancedSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
-from StrokeSegLib.errors import InputError
-from StrokeSegLib.io import files_of, list_series, read_image
+from StrokeSegLib.io import read_image
 from StrokeSegLib.io.stack import output_step_mm
-from StrokeSegLib.volume import Volume
-
-AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-#: Rows along x, columns leaning 18 degrees out of the axial plane.
-TILT = np.radians(18.0)
-LEANING = (1.0, 0.0, 0.0, 0.0, float(np.cos(TILT)), -float(np.sin(TILT)))
-#: Values of a ramp grow by this much a mm along (x, y, z), so that a value tells its place.
-RAMP = np.array([3.0, 5.0, 11.0])
-
-
-def dicom_slice(
-    path: Path,
-    pixels: np.ndarray,
-    position: tuple[float, float, float],
-    *,
-    series: str = "1.2.3",
-    axes: tuple[float, ...] = AXIAL,
-    slope: float = 1.0,
-    intercept: float = 0.0,
-    **fields: object,
-) -> Path:
-    """Writes one CT slice with pixels (j, i) of 2 mm along j and 0.5 mm along i."""
-    item = Dataset()
-    item.file_meta = FileMetaDataset()
-    item.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    item.file_meta.MediaStorageSOPClassUID = item.SOPClassUID = CTImageStorage
-    item.file_meta.MediaStorageSOPInstanceUID = item.SOPInstanceUID = generate_uid()
-    item.PatientName = "Doe^Jane"
-    item.SeriesInstanceUID, item.StudyInstanceUID, item.FrameOfReferenceUID = series, "1.2", "1.4"
-    item.Modality, item.SeriesDescription = "CT", "head"
-    item.ImagePositionPatient, item.ImageOrientationPatient = [f"{v:.7f}" for v in position], [f"{v:.7f}" for v in axes]
-    item.PixelSpacing, item.SliceThickness = [2.0, 0.5], 5.0
-    item.Rows, item.Columns = pixels.shape[-2:]
-    item.SamplesPerPixel, item.PhotometricInterpretation = 1, "MONOCHROME2"
-    item.BitsAllocated = item.BitsStored = 8 * pixels.dtype.itemsize
-    item.HighBit, item.PixelRepresentation = item.BitsStored - 1, int(pixels.dtype.kind == "i")
-    item.RescaleSlope, item.RescaleIntercept = slope, intercept
-    item.PixelData = pixels.tobytes()
-    for key, value in fields.items():
-        setattr(item, key, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    item.save_as(path, enforce_file_format=True)
-    return path
-
-
-def ramp(position: tuple[float, ...], axes: tuple[float, ...], shape: tuple[int, int]) -> np.ndarray:
-    """Pixels (j, i) of a slice whose value is RAMP . place in mm."""
-    j, i = np.indices(shape)
-    places = np.array(position) + 0.5 * i[..., None] * np.array(axes[:3]) + 2.0 * j[..., None] * np.array(axes[3:])
-    return np.rint(places @ RAMP).astype(np.int16)
-
-
-def ramp_series(folder: Path, heights: list[float], axes: tuple[float, ...] = AXIAL, **fields: object) -> None:
-    """Slices at (10, -20, height): above each other in the patient, as a table moves, whatever the slices' lean."""
-    for index, z in enumerate(heights):
-        position = (10.0, -20.0, z)
-        name = f"{(index * 7) % len(heights):03d}-{index}.dcm"  # names in another order than places
-        dicom_slice(folder / name, ramp(position, axes, (12, 16)), position, axes=axes, **fields)
-
-
-def worst_place_mm(volume: Volume, margin: int = 0) -> float:
-    """How far a voxel's place is from the one its value tells, mm; voxels of the outside (the minimum) are left out."""
-    k, j, i = np.nonzero(volume.array > volume.array.min())
-    told = volume.array[k, j, i]
-    return float(np.abs(volume.ijk_to_lps(np.stack([i, j, k], axis=1)) @ RAMP - told).max() / np.linalg.norm(RAMP))
-
-
-def one_line(source: Path | str, *words: str) -> str:
-    with pytest.raises(InputError) as caught:
-        read_image(source)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert "Doe" not in message
-    for word in words:
-        assert word in message, message
-    return message
-
-
-# --- regular series ---------------------------------------------------------------------------------------------------
 
 
 def test_slices_are_ordered_and_placed_by_their_positions(tmp_path: Path) -> None:
@@ -190,9 +121,6 @@ def test_copies_of_a_file_are_left_out_with_a_warning(tmp_path: Path) -> None:
     reading = read_image(tmp_path)
     assert reading.volume.array.shape[0] == 3
     assert "2 copies" in reading.warnings[0]
-
-
-# --- tilted and uneven stacks -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -302,28 +230,6 @@ def test_the_volume_of_a_ball_in_a_tilted_stack_is_right_to_one_percent(tmp_path
     assert middle == pytest.approx(center, abs=0.3)
 
 
-# --- several series ---------------------------------------------------------------------------------------------------
-
-
-def test_several_series_are_listed_and_one_can_be_asked_for(tmp_path: Path) -> None:
-    ramp_series(tmp_path / "one", [0.0, 5.0, 10.0], series="1.2.3")
-    ramp_series(tmp_path / "two", [0.0, 5.0], series="1.2.4", SeriesDescription="DWI b1000", Modality="MR")
-    one_line(
-        tmp_path,
-        "2 DICOM series",
-        "1.2.3 (head, CT, 3 images)",
-        "1.2.4 (DWI b1000, MR, 2 images)",
-        f"{tmp_path}#SERIES_UID",
-    )
-    reading = read_image(f"{tmp_path}#1.2.4")
-    assert reading.volume.array.shape[0] == 2
-    assert reading.modality == "MR"
-    one_line(f"{tmp_path}#1.2.5", "no DICOM series 1.2.5", "1.2.3 (head", "1.2.4 (DWI")
-
-
-# --- bad folders ------------------------------------------------------------------------------------------------------
-
-
 def test_empty_folders_and_folders_without_images_are_refused(tmp_path: Path) -> None:
     one_line(tmp_path, str(tmp_path), "empty")
     (tmp_path / "LICENSE").write_text("words")
@@ -341,80 +247,6 @@ def test_a_damaged_slice_is_told_and_not_left_out(
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     one_line(tmp_path, path.name, "copy it again")
     assert capfd.readouterr() == ("", "")
-
-
-def two_b_values(folder: Path, **fields: object) -> None:
-    """The slices of a b0 are 0 and those of a b1000 are 1 above the ramp."""
-    for more, b in enumerate((0.0, 1000.0)):
-        tags = {name: value(b) for name, value in fields.items()} or {"DiffusionBValue": b}
-        for z in (0.0, 5.0, 10.0):
-            position = (10.0, -20.0, z)
-            pixels = ramp(position, AXIAL, (12, 16)) + np.int16(more)
-            item = pydicom.dcmread(dicom_slice(folder / f"{b:g}-{z:g}.dcm", pixels, position, Modality="MR"))
-            for name, value in tags.items():
-                put(item, name, value)
-            item.save_as(folder / f"{b:g}-{z:g}.dcm")
-
-
-def put(item: Dataset, name: str, value: object) -> None:
-    """A field by its keyword, or a private one by ``group creator element VR``."""
-    if "|" not in name:
-        setattr(item, name, value)
-        return
-    group, creator, element, vr = name.split("|")
-    item.private_block(int(group, 16), creator, create=True).add_new(int(element, 16), vr, value)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"0019|SIEMENS MR HEADER|0c|IS": int},
-        {"0043|GEMS_PARM_01|39|IS": lambda b: [1_000_000_000 + int(b), 8, 0, 0]},
-        {"2001|Philips Imaging DD 001|03|FL": lambda b: b},
-    ],
-    ids=["DICOM", "Siemens", "GE", "Philips"],
-)
-def test_each_b_value_of_a_series_is_a_volume_that_can_be_asked_for(tmp_path: Path, fields: dict[str, object]) -> None:
-    two_b_values(tmp_path, **fields)
-    found = list_series(tmp_path)
-    assert [(one.uid, one.description, one.b_value, one.images) for one in found] == [
-        ("1.2.3:b1000", "head b1000", "1000", 3),
-        ("1.2.3:b0", "head b0", "0", 3),
-    ]
-    for more, uid in enumerate(("1.2.3:b0", "1.2.3:b1000")):
-        reading = read_image(f"{tmp_path}#{uid}")
-        assert reading.warnings == ()
-        shifted = reading.volume.with_array(reading.volume.array - np.int16(more))
-        assert worst_place_mm(shifted) < 0.05
-        assert [path.name for path in files_of(tmp_path, uid)] == [f"{1000 * more}-{z}.dcm" for z in (0, 10, 5)]
-
-
-@pytest.mark.parametrize("asked", ["", "#1.2.3"])
-def test_a_series_of_several_b_values_is_refused_with_the_names_of_its_volumes(tmp_path: Path, asked: str) -> None:
-    two_b_values(tmp_path)
-    one_line(
-        f"{tmp_path}{asked}",
-        "6 images with 2 b-values in one series",
-        "the highest",
-        "1.2.3:b1000 (head b1000, MR, 3 images)",
-        "1.2.3:b0 (head b0, MR, 3 images)",
-        f"{tmp_path}#1.2.3:b1000",
-    )
-    one_line(f"{tmp_path}#1.2.3:b500", "no DICOM series 1.2.3:b500", "1.2.3:b1000 (head")
-
-
-def test_a_b_value_that_changes_from_slice_to_slice_of_one_volume_divides_nothing(tmp_path: Path) -> None:
-    for index, b in enumerate((0.0, 1000.0, 1000.0)):
-        ramp_series(tmp_path / str(index), [5.0 * index], DiffusionBValue=b)
-    assert [one.uid for one in list_series(tmp_path)] == ["1.2.3"]
-    assert read_image(tmp_path).volume.array.shape[0] == 3
-
-
-def test_several_volumes_of_one_b_value_are_refused(tmp_path: Path) -> None:
-    for direction in "xyz":
-        ramp_series(tmp_path / direction, [0.0, 5.0, 10.0], DiffusionBValue=1000.0)
-    one_line(tmp_path, "9 images at 3 slice positions", "3 volumes", "dcm2niix")
 
 
 def test_slices_of_different_size_and_plane_are_refused(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from dicom_phantoms import LEANING, two_b_values
 from report_phantoms import SHA256, head_series, small_result, two_lesions, write_result
-from test_dicom import LEANING, two_b_values
 
 from StrokeSegLib.cli import main
 from StrokeSegLib.io import read_image, write_image
