@@ -355,6 +355,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/training/loop.py
   StrokeSegLib/training/losses.py
   StrokeSegLib/training/monai_bundle.py
+  StrokeSegLib/training/narrowing.py
   StrokeSegLib/training/onnx_file.py
   StrokeSegLib/training/out_of_fold.py
   StrokeSegLib/training/paper_losses.py

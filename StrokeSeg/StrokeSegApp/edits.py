@@ -69,16 +69,19 @@ def _mask(segmentation: Any, value: int, ijkToRas: Any, shape: tuple[int, int, i
     """A label's segment on the whole grid, ``value`` where it marks; only the segment's own box is looked at."""
     whole = np.zeros(shape, np.uint8)
     identifier = f"{scene.SEGMENT_PREFIX}{value}"
-    labelmap = slicer.vtkOrientedImageData()
-    if segmentation.GetSegmentation().GetSegment(identifier) is None:
+    segment = segmentation.GetSegmentation().GetSegment(identifier)
+    if segment is None:
         return whole
-    segmentation.GetBinaryLabelmapRepresentation(identifier, labelmap)
-    extent = labelmap.GetExtent()
-    if labelmap.GetPointData().GetScalars() is None or any(
-        extent[2 * axis + 1] < extent[2 * axis] for axis in range(3)
+    # As it lies in the scene, perhaps with other segments in it: a copy would be of the whole scan's size.
+    labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(identifier)
+    extent = [0] * 6
+    if (
+        labelmap is None
+        or labelmap.GetPointData().GetScalars() is None
+        or not slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(labelmap, extent)
     ):
         return whole  # an empty segment has no voxels at all
-    box = _boxOnGrid(labelmap, ijkToRas, shape)
+    box = _boxOnGrid(labelmap, extent, ijkToRas, shape)
     if any(each.stop <= each.start for each in box):
         return whole
     place, onGrid = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
@@ -87,16 +90,18 @@ def _mask(segmentation: Any, value: int, ijkToRas: Any, shape: tuple[int, int, i
     place.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(labelmap, place, onGrid)
     part = vtk_to_numpy(onGrid.GetPointData().GetScalars()).reshape([each.stop - each.start for each in box])
-    whole[box][part > 0] = value
+    whole[box][part == segment.GetLabelValue()] = value
     return whole
 
 
-def _boxOnGrid(labelmap: Any, ijkToRas: Any, shape: tuple[int, int, int]) -> tuple[slice, slice, slice]:
-    """Slices along k, j, i of the grid around all of a labelmap, which may lie on a grid of its own."""
+def _boxOnGrid(
+    labelmap: Any, extent: list[int], ijkToRas: Any, shape: tuple[int, int, int]
+) -> tuple[slice, slice, slice]:
+    """Slices along k, j, i of the grid around an extent of a labelmap, which may lie on a grid of its own."""
     own = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(own)
     toGrid = np.linalg.inv(slicer.util.arrayFromVTKMatrix(ijkToRas)) @ slicer.util.arrayFromVTKMatrix(own)
-    i0, i1, j0, j1, k0, k1 = labelmap.GetExtent()
+    i0, i1, j0, j1, k0, k1 = extent
     corners = np.array([[i, j, k, 1] for i in (i0, i1) for j in (j0, j1) for k in (k0, k1)]) @ toGrid.T
     low, high = np.floor(corners.min(axis=0) + 0.01), np.ceil(corners.max(axis=0) - 0.01)
     first, last = np.clip(low[2::-1], 0, None), np.minimum(high[2::-1] + 1, shape)

@@ -225,7 +225,7 @@ def _begin(job: _Job, sample: Batch, cases: Cases) -> tuple[State, list[str]]:
     if path.exists():
         pass  # its own weights come below
     elif init is not None:
-        load_initial_weights(net, recipe.network, plan.name, init)
+        notes = load_initial_weights(net, recipe.network, plan.name, init)
     else:
         notes = recipe.begin(net)
     net.to(device=device, memory_format=memory_format(sample.x.ndim))  # type: ignore[call-overload]

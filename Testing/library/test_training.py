@@ -133,6 +133,22 @@ def test_training_begins_with_given_weights_or_says_why_not(tmp_path: Path) -> N
         train(slow, cases, tmp_path / "5", device="cpu", init="nothing")
 
 
+def test_a_narrower_network_begins_with_a_wider_ones_weights_and_the_run_says_so(tmp_path: Path) -> None:
+    cases = tiny_cases("mri", "bundled")
+    wide = train(tiny_preset("mri", "bundled", "width=0.125"), cases, tmp_path / "wide", device="cpu")
+    given = str(wide / "network" / CHECKPOINT)
+    narrow = train(tiny_preset("mri", "bundled", "width=0.0625"), cases, tmp_path / "narrow", device="cpu", init=given)
+    assert "began with a wider network's weights" in (narrow / "run.json").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match=r"does not fit this preset's network: \d+ weights differ"):
+        train(
+            tiny_preset("mri", "bundled", "width=0.125"),
+            cases,
+            tmp_path / "wider",
+            device="cpu",
+            init=str(narrow / "network" / CHECKPOINT),
+        )
+
+
 def test_gradients_of_two_slices_in_bf16_are_those_of_fp32() -> None:
     """torch's own bfloat16 kernel reads memory that was never written there; see ``blocks3d.Conv3d``."""
     import torch
