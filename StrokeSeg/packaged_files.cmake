@@ -285,6 +285,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/synth/ct_sampling.py
   StrokeSegLib/synth/ct_scene.py
   StrokeSegLib/synth/ct_tissues.py
+  StrokeSegLib/synth/ct_uneven.py
   StrokeSegLib/synth/ctp.py
   StrokeSegLib/synth/ctp_disease.py
   StrokeSegLib/synth/ctp_perfusion.py

@@ -19,6 +19,7 @@ from StrokeSegLib.synth.ct_ranges import CT_RANGES, CtRanges
 from StrokeSegLib.synth.ct_sampling import final_shape, resampled
 from StrokeSegLib.synth.ct_scene import Composed, Scene, compose
 from StrokeSegLib.synth.ct_tissues import grow_ventricles
+from StrokeSegLib.synth.ct_uneven import thicken_upper_slices
 from StrokeSegLib.synth.diffusion import SyntheticCase
 from StrokeSegLib.synth.fields import Float, blur_mm
 from StrokeSegLib.synth.lesions import LesionLibrary
@@ -136,4 +137,6 @@ def _scan(
     if rng.random() < ranges.skull_stripped_chance:
         keep = (blur_mm(composed.brain, grid.spacing_mm, 4.0) > rng.uniform(0.35, 0.97)).astype(np.float32)
         hu[resampled(keep, grid, final_mm, shape, np.float16) <= 0.5] = rng.choice((0.0, -1024.0))
+    elif rng.random() < ranges.uneven_chance:
+        hu, labels = thicken_upper_slices(rng, hu, labels, ranges)
     return hu, labels

@@ -59,6 +59,10 @@ class CtRanges:
     slice_mm: Range = (2.5, 6.0)
     thin_slice_chance: float = 0.25
     thin_slice_mm: Range = (1.0, 2.5)
+    #: Upper slices some times as thick as the lower ones, from this part of the stack on (``ct_uneven.py``).
+    uneven_chance: float = 0.08
+    uneven_from: Range = (0.35, 0.75)
+    uneven_ratio: Range = (1.3, 2.5)
     tilt_degrees: Range = (-25, 25)
     margin_mm: Range = (14, 30)  # air around the brain's box
     psf_fwhm_mm: Range = (0.8, 3.0)

@@ -32,6 +32,7 @@ QUIET: CtRanges = replace(
     cup_hu=(0, 0),
     hardening_hu_per_mm=(0, 0),
     streak_hu=(0, 0),
+    uneven_chance=0,
     infarct_edge_mm=(0.01, 0.01),
     infarct_fade=(0, 0),
     falx_chance=0,
