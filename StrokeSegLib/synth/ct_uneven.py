@@ -39,7 +39,7 @@ def thicken_upper_slices(
 
 
 def blending(count: int, ratio: float) -> Float:
-    """``(count, count)``: how much of each even slice is in each one that is read between ``ratio`` times as thick ones.
+    """``(count, count)``: how much of each even slice is in each one read between slices ``ratio`` times as thick.
 
     A thick slice is the mean of what lies within it; beyond the centers of the outermost ones these go on.
     """
