@@ -99,6 +99,8 @@ def prepare(
             f"adc was taken to be in {notes['adc_unit']}, which nobody uses: check that it is an ADC map, no picture "
             "of one, and that dwi and adc are not swapped"
         )
+    if mode == "rest":
+        warnings.extend(_said_without_the_pair(taken))
     if grid.spacing_mm[2] > THICK_SLICE_MM:
         warnings.append(f"slices are {grid.spacing_mm[2]:.1f} mm apart: lesions smaller than that may be missed")
     return Prepared(channels, grid, brain, notes, tuple(warnings))
@@ -154,6 +156,17 @@ def _adc_to_um2_per_ms(images: Arrays) -> dict[str, str]:
     unit = find_adc_unit(images["adc"], images.get("dwi", images["adc"]))
     images["adc"] *= np.float32(10.0**unit.power)
     return {"adc_unit": unit.name}
+
+
+def _said_without_the_pair(roles: Sequence[str]) -> list[str]:
+    """What nobody can tell where DWI or ADC is missing."""
+    if "dwi" not in roles and "adc" not in roles:
+        return ["read without DWI and ADC: infarcts of the first hours hardly show, and old ones are marked, too"]
+    if "adc" not in roles:
+        return ["read without an ADC map: an old or a bright spot on DWI may pass for an acute infarct"]
+    if "dwi" not in roles:
+        return ["read without DWI: a dark spot on the ADC map may pass for an acute infarct"]
+    return []
 
 
 def _channels(images: Arrays, brain: NDArray[np.bool_], mode: str, sequences: Sequence[str]) -> NDArray[np.float32]:

@@ -169,6 +169,21 @@ def test_any_subset_gives_its_own_planes_in_the_cards_order() -> None:
     assert [float(p.max()) for p in one.channels[2:]] == [0.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        (("flair", "t1", "t2"), "read without DWI and ADC"),
+        (("dwi", "flair"), "read without an ADC map"),
+        (("adc",), "read without DWI:"),
+        (("dwi", "adc"), None),
+    ],
+)
+def test_what_cannot_be_told_without_the_diffusion_pair_is_said(roles: tuple[str, ...], said: str | None) -> None:
+    images, _ = mr_head(skull=False)
+    prepared = SYSTEMS["mri"].prepare({role: images[role] for role in roles}, mode="rest")
+    assert [said is not None and said in warning for warning in prepared.warnings] == ([True] if said else [])
+
+
 def test_the_unit_of_an_adc_map_alone_is_recognized() -> None:
     images, _ = mr_head(skull=False)
     in_other = images["adc"].with_array(images["adc"].array * 1000)
