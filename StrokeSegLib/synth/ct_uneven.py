@@ -55,5 +55,5 @@ def blending(count: int, ratio: float) -> Float:
 
 
 def _mixed(weights: Float, slices: Float) -> Float:
-    mixed: Float = weights @ slices.reshape(len(slices), -1)
-    return mixed.reshape(slices.shape)
+    mixed: Float = (weights @ slices.reshape(len(slices), -1)).reshape(slices.shape)
+    return mixed
