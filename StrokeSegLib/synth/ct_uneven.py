@@ -51,9 +51,9 @@ def blending(count: int, ratio: float) -> Float:
     below = np.minimum(at.astype(int), max(len(starts) - 2, 0))
     above = np.minimum(below + 1, len(starts) - 1)
     part = (at - below)[:, None]
-    return (taken[below] * (1 - part) + taken[above] * part).astype(np.float32)
+    between: Float = (taken[below] * (1 - part) + taken[above] * part).astype(np.float32)
+    return between
 
 
 def _mixed(weights: Float, slices: Float) -> Float:
-    mixed: Float = (weights @ slices.reshape(len(slices), -1)).reshape(slices.shape)
-    return mixed
+    return (weights @ slices.reshape(len(slices), -1)).reshape(slices.shape)
