@@ -194,6 +194,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/preprocess/ct_level.py
   StrokeSegLib/preprocess/geometry.py
   StrokeSegLib/preprocess/intensity.py
+  StrokeSegLib/preprocess/mirror.py
   StrokeSegLib/preprocess/mr_brain.py
   StrokeSegLib/preprocess/mr_scale.py
   StrokeSegLib/preprocess/normalize.py

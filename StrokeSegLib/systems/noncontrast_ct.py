@@ -13,9 +13,11 @@ from typing import Literal
 import numpy as np
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.measure import midsagittal_plane
 from StrokeSegLib.preprocess.ct_brain import brain_doubts, component_brain_mask, ct_brain_mask
 from StrokeSegLib.preprocess.ct_level import leveled
-from StrokeSegLib.preprocess.geometry import resample, to_axial, working_grid
+from StrokeSegLib.preprocess.geometry import Grid, resample, to_axial, working_grid
+from StrokeSegLib.preprocess.mirror import mirrored
 from StrokeSegLib.preprocess.normalize import minmax_brain, zscore, zscore_minmax_grey
 from StrokeSegLib.systems.base import Prepared, System
 from StrokeSegLib.volume import Volume
@@ -26,6 +28,8 @@ CLAMP_HU = (0.0, 80.0)
 AIR_HU = -1000.0
 #: The published network saw slices of 1 mm only; beyond this it is out of its domain, mm.
 THICK_SLICE_MM = 6.0
+#: Unit and limit of the difference to the other side: early infarcts lose 2 to 10 HU.
+SIDE_HU, SIDE_LIMIT = 10.0, 2.0
 
 NORMS = {"minmax_brain": minmax_brain, "zscore_minmax_grey": zscore_minmax_grey, "zscore": zscore}
 
@@ -38,8 +42,9 @@ def prepare(
     in_plane_mm: float | None = 1.0,
     min_slice_mm: float = 3.0,
     tissue_hu: float | None = None,
+    other_side: bool = False,
 ) -> Prepared:
-    """The CT as the network sees it: one channel.
+    """The CT as the network sees it: one channel, or two with the difference to the other side.
 
     Args:
         inputs: ``ct`` in Hounsfield units, any orientation, with or without skull.
@@ -49,6 +54,8 @@ def prepare(
         min_slice_mm: Slices nearer than this are averaged; 0 keeps all.
         tissue_hu: The brain's tissue is brought to this median, and the bright rim under the bone with it (see
             ``preprocess.ct_level``); None leaves the HU as they are.
+        other_side: Adds how much brighter each voxel of the brain is than its mirror image, in units of
+            ``SIDE_HU``, -2 to 2; 0 where the mirror image is no brain. An early infarct shows by its other side.
 
     Raises:
         InputError: The image shows no brain; an unknown setting.
@@ -65,7 +72,20 @@ def prepare(
     clamped = np.clip(hu, *CLAMP_HU)
     if grid.spacing_mm[2] > THICK_SLICE_MM:
         warnings.append(f"slices are {grid.spacing_mm[2]:.1f} mm apart: lesions smaller than that may be missed")
-    return Prepared(NORMS[norm](clamped, mask)[None], grid, mask, {}, tuple(warnings))
+    channels = [NORMS[norm](clamped, mask)]
+    if other_side:
+        channels.append(side_difference(clamped, mask, grid))
+    return Prepared(np.stack(channels), grid, mask, {}, tuple(warnings))
+
+
+def side_difference(hu: np.ndarray, brain: np.ndarray, grid: Grid) -> np.ndarray:
+    """Each voxel of the brain less its mirror image, in ``SIDE_HU``, clipped; 0 where either is no brain."""
+    whole = Volume(brain.astype(np.uint8), grid.spacing_mm, grid.origin, grid.direction)
+    plane = midsagittal_plane(whole)
+    there = mirrored(whole.with_array(np.where(brain, hu, np.nan).astype(np.float32)), plane, order=1)
+    difference = (hu - there) / SIDE_HU
+    both = brain & np.isfinite(there)
+    return np.where(both, np.clip(difference, -SIDE_LIMIT, SIDE_LIMIT), 0).astype(np.float32)
 
 
 def find_brain(hu: np.ndarray, spacing_mm: tuple[float, float, float], how: str) -> np.ndarray:

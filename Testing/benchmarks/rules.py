@@ -13,6 +13,7 @@ from StrokeSegLib.measure import midsagittal_plane
 from StrokeSegLib.preprocess.ct_brain import ct_brain_mask
 from StrokeSegLib.preprocess.geometry import to_axial
 from StrokeSegLib.preprocess.intensity import channel_values
+from StrokeSegLib.preprocess.mirror import mirrored
 from StrokeSegLib.systems.ct_perfusion import CT_PERFUSION
 from StrokeSegLib.systems.mri import prepare
 from StrokeSegLib.volume import Volume
@@ -66,8 +67,9 @@ def side_difference(ct: Volume) -> Mask:
     weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma)
     smooth = ndimage.gaussian_filter(np.where(inside, axial.array, 0).astype(np.float32), sigma)
     smooth /= np.maximum(weight, 1e-3)
-    mirrored = _mirrored(np.where(weight > 0.3, smooth, np.nan), axial, midsagittal_plane(axial.with_array(brain)))
-    hit = brain & (weight > 0.3) & (mirrored - smooth > SIDE_DIFFERENCE_HU)
+    seen = axial.with_array(np.where(weight > 0.3, smooth, np.nan))
+    other_side = mirrored(seen, midsagittal_plane(axial.with_array(brain)))
+    hit = brain & (weight > 0.3) & (other_side - smooth > SIDE_DIFFERENCE_HU)
     return _back(hit, axial, ct)
 
 
@@ -81,18 +83,6 @@ def perfusion_core(images: Mapping[str, Volume]) -> Mask:
     flow = ndimage.gaussian_filter(np.nan_to_num(cbf.array.astype(np.float32)), (0, 1, 1))
     hit = brain & (flow < CORE_RELATIVE_CBF * np.median(flow[brain])) & (tmax.array > 6)
     return _back(hit, cbf, images["cbf"])
-
-
-def _mirrored(image: NDArray[np.float32], grid: Volume, plane: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Each voxel's value at its mirror image in the plane x = a + b y + c z (LPS, mm); NaN outside."""
-    a, b, c = plane
-    normal = np.array([1.0, -b, -c])
-    k, j, i = np.indices(image.shape, dtype=np.float64)
-    points = grid.ijk_to_lps(np.stack([i.ravel(), j.ravel(), k.ravel()], axis=1))
-    distance = (points @ normal - a) / (normal @ normal)
-    there = grid.lps_to_ijk(points - 2 * distance[:, None] * normal)
-    values = ndimage.map_coordinates(image, there.T[::-1], order=0, mode="constant", cval=np.nan)
-    return np.asarray(values.reshape(image.shape), np.float32)
 
 
 def _back(hit: Mask, axial: Volume, image: Volume) -> Mask:

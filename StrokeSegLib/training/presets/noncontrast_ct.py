@@ -76,6 +76,7 @@ class BundledNoncontrastCt(Modern):
         squeeze_excite: Where blocks gate their channels.
         norm: How intensities are brought to the network's range.
         in_plane_mm: Pixel of the working grid.
+        other_side: Whether the network is given the difference to the other side of the head, too.
     """
 
     system: str = "noncontrast-ct"
@@ -89,3 +90,4 @@ class BundledNoncontrastCt(Modern):
     squeeze_excite: SqueezeExcite = "post"
     norm: Norm = "zscore"
     in_plane_mm: float = 2.0
+    other_side: bool = False

@@ -119,6 +119,11 @@ def bundled(preset: BundledNoncontrastCt) -> Recipe:
         NETWORK,
         network_settings,
         draw,
-        prepare_settings={"norm": preset.norm, "in_plane_mm": preset.in_plane_mm, "tissue_hu": MEDIAN_HU},
+        prepare_settings={
+            "norm": preset.norm,
+            "in_plane_mm": preset.in_plane_mm,
+            "tissue_hu": MEDIAN_HU,
+            **({"other_side": True} if preset.other_side else {}),
+        },
         inference_settings={"window": list(preset.patch), "overlap": OVERLAP},
     )
