@@ -23,10 +23,12 @@ from StrokeSegLib.disk import DISK_FULL, disk_full, flush_to_disk
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.long_paths import reachable
 
+#: Image of the region that a system's rule works in.
+REGION = "delayed"
 #: Files that a run writes; a folder with one of them holds results, and a new run replaces them all.
 RESULT_NAMES = (
     "lesion.nii.gz", "lesion.seg.nrrd", "probability.nii.gz", "probability-*.nii.gz", "uncertainty.nii.gz",
-    "lesion.nii", "probability.nii", "probability-*.nii", "uncertainty.nii",
+    "lesion.nii", "probability.nii", "probability-*.nii", "uncertainty.nii", "delayed.nii.gz", "delayed.nii",
     "measurements.json", "overlay.png", "evaluation.html", "evaluation.csv", "evaluation-*.png", "summary.json",
     "agreement.json", "agreement.csv", "agreement.html", "agreement-*.png", "consensus-*.nii.gz",
     "disagreement-*.nii.gz", "followup.json", "followup.html", "followup.png",

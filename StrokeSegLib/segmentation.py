@@ -38,7 +38,7 @@ from StrokeSegLib.report.measurements import (
     record_input,
 )
 from StrokeSegLib.report.overlay import CT_WINDOW_HU, draw_overlay
-from StrokeSegLib.result_folder import staged_results
+from StrokeSegLib.result_folder import REGION, staged_results
 from StrokeSegLib.systems import SYSTEMS, System
 from StrokeSegLib.systems.ct_perfusion import CORE, CT_PERFUSION, PENUMBRA
 from StrokeSegLib.terminology import color_rgb, terminology_entry
@@ -59,6 +59,7 @@ class SegmentationResult:
         image: The first input, for the overlay.
         card: The model.
         uncertainty: How likely each voxel's label is wrong, float32 0..1 on the same grid.
+        region: Where the system's rule can mark something, whatever the network marks: bool on the same grid.
     """
 
     labels: Volume
@@ -67,6 +68,7 @@ class SegmentationResult:
     image: Volume
     card: ModelCard
     uncertainty: Volume | None = None
+    region: Volume | None = None
 
     def write(self, out: Path, *, force: bool = False, compress: bool = True) -> None:
         """Writes all result files into a folder, all or none.
@@ -108,6 +110,8 @@ class SegmentationResult:
                 write_image(self.probability[label.value], folder / f"probability{which}{suffix}", decimals=3)
             if self.uncertainty is not None:
                 write_image(self.uncertainty, folder / f"uncertainty{suffix}", decimals=2)
+            if self.region is not None:
+                write_image(self.region.with_array(self.region.array.astype(np.uint8)), folder / f"{REGION}{suffix}")
             picture.result()
             self.measurements["seconds"]["write"] = round(time.perf_counter() - started, 3)
             (folder / "measurements.json").write_text(json.dumps(self.measurements, indent=2) + "\n", encoding="utf-8")
@@ -167,7 +171,10 @@ def segment(
     report("measure", 0, 1)
     thresholds = _thresholds(card, prediction, threshold)
     least = card.min_lesion_probability if threshold is None else 0.0  # who sets a threshold wants all that it marks
-    labels, dropped_ml = _labels(volumes, card, system, prediction, thresholds, least)
+    labels, dropped_ml = _labels(card, prediction, thresholds, least)
+    region = _region(volumes, card, system, prediction)
+    if region is not None and system.rule is not None:
+        labels = system.rule(region, labels)
     plane = midsagittal_plane(prediction.brain)
     value = lesion_value(volumes, prediction.notes)
     image, scale = (volumes[value.role], value.scale) if value else (None, 1.0)
@@ -199,7 +206,7 @@ def segment(
         },
     )
     image = next(iter(readings.values())).volume
-    return SegmentationResult(labels, prediction.probability, measurements, image, card, uncertainty)
+    return SegmentationResult(labels, prediction.probability, measurements, image, card, uncertainty, region)
 
 
 def _reader(card: ModelCard, roles: tuple[str, ...]) -> tuple[ModelCard, list[str]]:
@@ -231,22 +238,21 @@ def _thresholds(card: ModelCard, prediction: Prediction, threshold: float | None
 
 
 def _labels(
-    inputs: Mapping[str, Volume],
-    card: ModelCard,
-    system: System,
-    prediction: Prediction,
-    thresholds: Mapping[int, float],
-    least: float,
+    card: ModelCard, prediction: Prediction, thresholds: Mapping[int, float], least: float
 ) -> tuple[Volume, tuple[float, ...]]:
-    """The label map, by thresholds or by the system itself, without improbable lesions (their mL), with its rule's."""
+    """The label map, by thresholds or by the system itself, without improbable lesions (their mL)."""
     if prediction.labels is not None:
         labels = remove_small_labels(prediction.labels, card.min_lesion_ml)
     else:
         labels = label_map(prediction.probability, thresholds, card.min_lesion_ml)
-    labels, dropped_ml = without_improbable(labels, prediction.probability, _lesion_models(card), least)
-    if system.rule is not None and any(label.value in system.rule_labels for label in card.labels):
-        labels = system.rule(inputs, prediction.brain, labels)
-    return labels, dropped_ml
+    return without_improbable(labels, prediction.probability, _lesion_models(card), least)
+
+
+def _region(inputs: Mapping[str, Volume], card: ModelCard, system: System, prediction: Prediction) -> Volume | None:
+    """Where the system's rule may mark something; None where it has no rule, or the model none of its labels."""
+    if system.rule_region is None or not any(label.value in system.rule_labels for label in card.labels):
+        return None
+    return system.rule_region(inputs, prediction.brain)
 
 
 def _findings(card: ModelCard, system: System, prediction: Prediction, labels: Volume) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from StrokeSegApp import hidden_volumes, relabel, result_nodes, scene
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.report.measurements import perfusion_measures, reasons_for_review
-from StrokeSegLib.systems.ct_perfusion import CORE, PENUMBRA
+from StrokeSegLib.report.measurements import reasons_for_review
 
 #: Of the measurements: they are of segments that a reader has changed.
 EDITED = "edited"
@@ -52,17 +51,10 @@ def remeasure(segmentation: Any) -> dict[str, Any] | None:
         return None
     # How sure the model was says nothing about what a reader has drawn; what is strange about the input stays.
     reasons = reasons_for_review([], run["warnings"], {}, {})
-    measurements = {**stored, **_following(relabel.withLesions(run, lesions, reasons)), EDITED: True}
+    anew = relabel.withLesions(run, lesions, reasons)
+    measurements = {**stored, **{key: anew[key] for key in relabel.FOLLOWING if key in anew}, EDITED: True}
     segmentation.SetAttribute(scene.MEASUREMENTS_ATTRIBUTE, json.dumps(measurements))
     return measurements
-
-
-def _following(anew: dict[str, Any]) -> dict[str, Any]:
-    following = {key: anew[key] for key in relabel.FOLLOWING}
-    if "perfusion" in anew:
-        ml = {label["value"]: label["volume_ml"] for label in anew["labels"]}
-        following["perfusion"] = perfusion_measures(ml.get(CORE, 0.0), ml.get(PENUMBRA, 0.0))
-    return following
 
 
 def _mask(segmentation: Any, value: int, ijkToRas: Any, shape: tuple[int, int, int]) -> np.ndarray:

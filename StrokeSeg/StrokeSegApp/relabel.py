@@ -18,27 +18,29 @@ from StrokeSegLib.report.measurements import (
     ModelRecord,
     RunRecord,
     build_measurements,
+    perfusion_measures,
     reasons_for_review,
 )
 from StrokeSegLib.systems import SYSTEMS
+from StrokeSegLib.systems.ct_perfusion import CORE, PENUMBRA
 from StrokeSegLib.volume import Volume
 
 #: What a threshold changes in the measurements; the rest says how the run was.
-FOLLOWING = ("labels", "lesions", "total_volume_ml", "needs_review")
+FOLLOWING = ("labels", "lesions", "total_volume_ml", "needs_review", "perfusion")
 
 
 def hindrance(segmentation: Any) -> str:
     """Why another threshold cannot be had from this result without a new run; empty when it can."""
     found = result_nodes.asFound(segmentation)
-    if found is None or not result_nodes.hasProbabilities(segmentation):
+    if found is None or not result_nodes.valuesWithProbability(segmentation):
         return _("This result came without its probabilities.")
     measurements = found[1]
-    system = SYSTEMS.get(measurements["system"])
-    if system is not None and system.rule is not None:
-        byRule = [label["name"] for label in measurements["labels"] if label["value"] in system.rule_labels]
-        return _("A rule finds the {names}, without a probability: run the model again for another threshold.").format(
-            names=", ".join(byRule)
-        )
+    byRule = _byRule(measurements)
+    if byRule and segmentation.GetNodeReference(result_nodes.REGION_ROLE) is None:
+        return _(
+            "This result came without the map of delayed flow that the {names} is found on: press Apply again for"
+            " another threshold."
+        ).format(names=byRule)
     if len(_denied(measurements)) == len(measurements["labels"]):
         return _("The model says that there is no pathology: it marks nothing at any threshold.")
     if result_watch.isEdited(segmentation):
@@ -47,41 +49,59 @@ def hindrance(segmentation: Any) -> str:
 
 
 def remark(segmentation: Any) -> str:
-    """What another threshold does not change; empty where it changes all."""
+    """What another threshold does not change, or changes as well; empty where there is nothing to say."""
     found = result_nodes.asFound(segmentation)
     names = ", ".join(_denied(found[1]).values()) if found is not None else ""
     text = _("The model says that there is no {names}: none is marked at any threshold.")
     denied = text.format(names=names) if names else ""
+    byRule = _byRule(found[1]) if found is not None else ""
+    ruled = _("The {names} follows: a rule finds it, not the model.").format(names=byRule) if byRule else ""
     # The classifier has limits of its own, from its calibration; the slider is for looking, not for another diagnosis.
     classed = found is not None and found[1].get("classification")
     kept = _("The class of the case does not follow the threshold.") if classed else ""
-    return " ".join(part for part in (denied, kept) if part)
+    return " ".join(part for part in (denied, ruled, kept) if part)
 
 
-def threshold(segmentation: Any) -> float:
-    """The threshold that the segments stand for now, 0-1; that of the first label where they differ."""
-    measurements = scene.storedMeasurements(segmentation) or {}
-    return float(next(iter(measurements.get("thresholds", {}).values()), 0.5))
+def choices(segmentation: Any) -> dict[int, str]:
+    """Names, by value, of the labels that have a threshold of their own; none for a segmentation of others."""
+    found = result_nodes.asFound(segmentation)
+    if found is None:
+        return {}
+    probable = set(result_nodes.valuesWithProbability(segmentation)) - set(_denied(found[1]))
+    return {label["value"]: label["name"] for label in found[1]["labels"] if label["value"] in probable}
 
 
-def relabel(segmentation: Any, newThreshold: float) -> dict[str, Any]:
+def threshold(segmentation: Any, label: int | None = None) -> float:
+    """The threshold, 0-1, that a label's segment stands for now; that of the first label when None."""
+    thresholds = (scene.storedMeasurements(segmentation) or {}).get("thresholds", {})
+    return float(thresholds.get(str(label), next(iter(thresholds.values()), 0.5)))
+
+
+def relabel(segmentation: Any, newThreshold: float, label: int | None = None) -> dict[str, Any]:
     """Put the segments, and the measurements with them, to another threshold.
 
     Args:
         segmentation: A result without a ``hindrance``.
-        newThreshold: For all labels, above 0 and below 1, as ``strokeseg segment --threshold`` takes it.
+        newThreshold: Above 0 and below 1, as ``strokeseg segment --threshold`` takes it.
+        label: Value of the one label that it is for, while the others keep theirs; all labels when None.
 
     Returns:
         The new measurements.
     """
     found = result_nodes.asFound(segmentation)
     assert found is not None
-    if all(value == newThreshold for value in found[1].get("thresholds", {}).values()):
-        return restore(segmentation)
+    start = found[1].get("thresholds", {})
     probability = result_nodes.probabilities(segmentation)
-    thresholds = dict.fromkeys(probability, newThreshold)
+    thresholds = {
+        value: newThreshold if label in (None, value) else threshold(segmentation, value) for value in probability
+    }
+    if all(start.get(str(value)) == each for value, each in thresholds.items()):
+        return restore(segmentation)
     min_lesion_ml = float(segmentation.GetAttribute(result_nodes.MIN_LESION_ATTRIBUTE))
     labels = label_map(_marking(segmentation, found[1], probability), thresholds, min_lesion_ml)
+    region, system = result_nodes.region(segmentation), SYSTEMS.get(found[1]["system"])
+    if region is not None and system is not None and system.rule is not None:
+        labels = system.rule(region, labels)
     measurements = _measured(segmentation, labels, probability, thresholds)
     _put(segmentation, labels, measurements)
     return measurements
@@ -100,6 +120,13 @@ def restore(segmentation: Any) -> dict[str, Any]:
     for index in range(segmentation.GetSegmentation().GetNumberOfSegments()):
         segmentation.GetSegmentation().GetNthSegment(index).SetTag(result_watch.ALGORITHM_TYPE, result_watch.AUTOMATIC)
     return measurements
+
+
+def _byRule(measurements: dict[str, Any]) -> str:
+    """Names of the labels that a rule finds, without a probability; empty where there is none."""
+    system = SYSTEMS.get(measurements["system"])
+    values = system.rule_labels if system is not None else {}
+    return ", ".join(label["name"] for label in measurements["labels"] if label["value"] in values)
 
 
 def _denied(measurements: dict[str, Any]) -> dict[int, str]:
@@ -178,7 +205,10 @@ def withLesions(found: dict[str, Any], lesions: list[Lesion], reasons: list[str]
         RunRecord(found["device"], found["backend"], found["seconds"], found["warnings"]),
         review_reasons=reasons,
     )
-    return {**found, **{key: anew[key] for key in FOLLOWING}}
+    if "perfusion" in found:
+        ml = {label["value"]: label["volume_ml"] for label in anew["labels"]}
+        anew["perfusion"] = perfusion_measures(ml.get(CORE, 0.0), ml.get(PENUMBRA, 0.0))
+    return {**found, **{key: anew[key] for key in FOLLOWING if key in anew}}
 
 
 def _put(segmentation: Any, labels: Volume, measurements: dict[str, Any]) -> None:

@@ -21,12 +21,15 @@ from StrokeSegApp.hidden_volumes import hide, whole
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import read_image
 from StrokeSegLib.io.box import BoxedImage, boxed, boxed_file
+from StrokeSegLib.result_folder import REGION
 from StrokeSegLib.uncertainty import LesionModel
 from StrokeSegLib.volume import Volume
 
 PROBABILITY_ROLE = "StrokeSeg.Probability."
 UNCERTAINTY_ROLE = "StrokeSeg.Uncertainty"
 FOUND_ROLE = "StrokeSeg.AsFound"
+#: What a rule works in: late flow, of which the penumbra is a part.
+REGION_ROLE = "StrokeSeg.Region"
 #: The user's own image whose mean over a lesion is told (ADC, CT): unlike those above, it stays when the result goes.
 VALUE_ROLE = "StrokeSegValue"
 #: The measurements as the run gave them; those of ``scene.MEASUREMENTS_ATTRIBUTE`` follow the threshold.
@@ -62,6 +65,8 @@ def bringIn(
     probability = {label.value: _boxed(path) for label, path in _probabilityFiles(out, model)}
     uncertaintyFile = _imageFile(out, "uncertainty")
     unsure = _boxed(uncertaintyFile) if uncertaintyFile.is_file() else None
+    regionFile = _imageFile(out, REGION)
+    region = _boxed(regionFile) if regionFile.is_file() else None
     _nameInputs(measurements, names, sources)
     before = views.remember()
     algorithm = f"StrokeSeg {model.id} {model.version}"
@@ -78,6 +83,8 @@ def bringIn(
             hide(segmentation, PROBABILITY_ROLE + str(value), reference, image, "probability")
         if unsure is not None:
             hide(segmentation, UNCERTAINTY_ROLE, reference, unsure, "uncertainty")
+        if region is not None:
+            hide(segmentation, REGION_ROLE, reference, region, "delayed flow")
         hide(segmentation, FOUND_ROLE, reference, labels, "as found")
     except (InputError, OSError):
         remove(segmentation, restoreView=False)
@@ -125,14 +132,20 @@ def probabilities(segmentation: Any) -> dict[int, Volume]:
     return {value: whole(node) for value, node in _ofLabels(segmentation)}
 
 
-def hasProbabilities(segmentation: Any) -> bool:
-    """Whether any label has one."""
-    return bool(_ofLabels(segmentation))
+def valuesWithProbability(segmentation: Any) -> list[int]:
+    """The labels that have one."""
+    return [value for value, _node in _ofLabels(segmentation)]
 
 
 def uncertainty(segmentation: Any) -> Volume | None:
     """Where the model is unsure, on the grid of the input."""
     node = uncertaintyOf(segmentation)
+    return None if node is None else whole(node)
+
+
+def region(segmentation: Any) -> Volume | None:
+    """Where the rule of the result's system can mark something, on the grid of the input."""
+    node = segmentation.GetNodeReference(REGION_ROLE)
     return None if node is None else whole(node)
 
 

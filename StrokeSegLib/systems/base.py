@@ -63,7 +63,8 @@ class System:
             the ``prepare_settings`` of a model card.
         citation: The paper.
         rule_labels: Label value to name, of what is found by a rule besides the network.
-        rule: Adds these to the label map, for systems that have any: (inputs, brain, labels), all on one grid.
+        rule_region: Where they can lie, whatever the network marks, for systems that have any: (inputs, brain).
+        rule: Adds these to the label map: (region, labels), both on one grid.
         choose_inputs: Required and optional roles by the prepare settings, where they depend on them.
     """
 
@@ -83,7 +84,8 @@ class System:
     prepare: Callable[..., Prepared]
     citation: str
     rule_labels: dict[int, str] = field(default_factory=dict)
-    rule: Callable[[Mapping[str, Volume], Volume, Volume], Volume] | None = None
+    rule_region: Callable[[Mapping[str, Volume], Volume], Volume] | None = None
+    rule: Callable[[Volume, Volume], Volume] | None = None
     choose_inputs: Callable[..., tuple[tuple[str, ...], tuple[str, ...]]] | None = None
 
     def inputs_for(self, prepare_settings: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from StrokeSegLib.io.box import box_of
 from StrokeSegLib.preprocess.geometry import grid_of, resample, resized_grid, to_axial, working_grid
 from StrokeSegLib.preprocess.perfusion_maps import perfusion_brain, time_divisor, to_seconds
 from StrokeSegLib.systems.base import Prepared, System
@@ -105,24 +106,40 @@ def standardized(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((values - middle) / max(sd, 1e-6), np.float32)
 
 
-def add_penumbra(inputs: Mapping[str, Volume], brain: Volume, labels: Volume) -> Volume:
-    """Marks the penumbra: Tmax above 6 s in the brain, outside the core, in pieces of 1 mL or more.
+def delayed(inputs: Mapping[str, Volume], brain: Volume) -> Volume:
+    """Where Tmax is above 6 s in the brain, core or not.
 
     Args:
-        inputs: As for ``prepare``, all on the grid of ``labels``.
-        brain: Boolean mask on that grid.
-        labels: The label map with the core.
+        inputs: As for ``prepare``, all on the grid of ``brain``.
+        brain: Boolean mask.
+
+    Returns:
+        A boolean mask on that grid.
     """
     tmax = np.nan_to_num(inputs["tmax"].array.astype(np.float32))
     divisor, _ = time_divisor(tmax[brain.array] if brain.array.any() else tmax.ravel())
-    late = (tmax > PENUMBRA_TMAX_S * divisor) & brain.array
+    return brain.with_array((tmax > PENUMBRA_TMAX_S * divisor) & brain.array)
+
+
+def add_penumbra(late: Volume, labels: Volume) -> Volume:
+    """Marks the penumbra: delayed tissue outside the core, in pieces of 1 mL or more.
+
+    Args:
+        late: As ``delayed`` tells it.
+        labels: The label map with the core, on the same grid.
+    """
+    core = labels.array == CORE
+    box = box_of((late.array != 0) | core)
+    if box is None:
+        return labels
+    result = labels.array.copy()
+    here = late.array[box] != 0
     # Pieces are told together with the core, so that a rim around it is not lost piece by piece.
-    pieces, count = ndimage.label(late | (labels.array == CORE), np.ones((3, 3, 3), bool))
+    pieces, count = ndimage.label(here | core[box], np.ones((3, 3, 3), bool))
     sizes_ml = np.bincount(pieces.ravel(), minlength=count + 1) * labels.voxel_volume_ml
     keep = sizes_ml >= SMALLEST_PENUMBRA_ML
     keep[0] = False
-    result = labels.array.copy()
-    result[late & keep[pieces] & (result == 0)] = PENUMBRA
+    result[box][here & keep[pieces] & (result[box] == 0)] = PENUMBRA
     return labels.with_array(result)
 
 
@@ -147,5 +164,6 @@ CT_PERFUSION = System(
     prepare=prepare,
     citation="Omarov et al., Computers, Materials & Continua 71(3), 2022",
     rule_labels={PENUMBRA: "penumbra"},
+    rule_region=delayed,
     rule=add_penumbra,
 )

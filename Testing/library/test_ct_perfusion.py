@@ -15,7 +15,7 @@ from StrokeSegLib.models import ModelCard
 from StrokeSegLib.preprocess.perfusion_maps import time_divisor
 from StrokeSegLib.report.measurements import perfusion_measures
 from StrokeSegLib.systems import SYSTEMS
-from StrokeSegLib.systems.ct_perfusion import CHANNELS, add_penumbra, standardized
+from StrokeSegLib.systems.ct_perfusion import CHANNELS, add_penumbra, delayed, standardized
 from StrokeSegLib.volume import Volume
 
 SYSTEM = SYSTEMS["ct-perfusion"]
@@ -134,7 +134,7 @@ def test_times_in_other_units_are_recognized(factor: int, unit: str) -> None:
     assert len(b.warnings) == (factor != 1)
     brain = images["cbf"].with_array(images["cbf"].array > 0)
     core = images["cbf"].with_array((labels == 1).astype(np.uint8))
-    assert np.array_equal(add_penumbra(other, brain, core).array, labels)
+    assert np.array_equal(add_penumbra(delayed(other, brain), core).array, labels)
 
 
 def test_implausible_maps_are_warned_of() -> None:
@@ -156,7 +156,7 @@ def test_the_penumbra_is_late_tissue_outside_the_core() -> None:
     images, labels = slab()
     brain = images["cbf"].with_array(images["cbf"].array > 0)
     core = images["cbf"].with_array((labels == 1).astype(np.uint8))
-    found = add_penumbra(images, brain, core)
+    found = add_penumbra(delayed(images, brain), core)
     assert np.array_equal(found.array, labels)
 
 
@@ -167,7 +167,8 @@ def test_specks_and_what_lies_outside_the_brain_are_no_penumbra() -> None:
     tmax[4, 60, 20:24] = 20  # 4 voxels of 0.011 mL
     brain = images["cbf"].with_array(images["cbf"].array > 0)
     core = images["cbf"].with_array((labels == 1).astype(np.uint8))
-    assert np.array_equal(add_penumbra({**images, "tmax": images["tmax"].with_array(tmax)}, brain, core).array, labels)
+    late = delayed({**images, "tmax": images["tmax"].with_array(tmax)}, brain)
+    assert np.array_equal(add_penumbra(late, core).array, labels)
 
 
 def test_mismatch_by_hand() -> None:

@@ -143,6 +143,9 @@ def test_ct_perfusion(tmp_path: Path) -> None:
     result.write(tmp_path / "out")
     assert (tmp_path / "out" / "probability-ischemic-core.nii.gz").is_file()
     assert not (tmp_path / "out" / "probability-penumbra.nii.gz").exists()
+    late = read_image(tmp_path / "out" / "delayed.nii.gz").volume
+    assert late.same_grid(result.labels)
+    assert np.array_equal(late.array, labels > 0)
     assert np.array_equal(read_image(tmp_path / "out" / "lesion.nii.gz").volume.array, result.labels.array)
 
 

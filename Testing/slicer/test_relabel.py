@@ -109,14 +109,6 @@ def test_another_threshold_renews_the_surface(scene, tmp_path):
     assert height() < before
 
 
-def test_a_model_with_a_rule_offers_no_threshold_and_says_why_in_one_line(scene, tmp_path):
-    labels = [{"value": 1, "name": "ischemic core"}, {"value": 3, "name": "penumbra"}]
-    segmentation = addResultOf(tmp_path / "out", addHead(), system="ct-perfusion", changed={"labels": labels})
-    assert relabel.hindrance(segmentation) == (
-        "A rule finds the penumbra, without a probability: run the model again for another threshold."
-    )
-
-
 def test_a_lesions_probability_of_being_one_follows_the_threshold(scene, tmp_path):
     model = {"intercept": 1.0, "per_logit": 0.0, "per_log10_ml": 2.0}
     node = addHead()

@@ -23,6 +23,7 @@ class ResultPanel:
         self._ui = ui
         self._logic = logic
         self._updating = False
+        self._label: int | None = None  # whose threshold the slider is
         self._tips = [(button, button.toolTip) for button in (ui.thresholdResetButton, ui.undoButton)]
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -33,6 +34,7 @@ class ResultPanel:
         ui.resultSelector.connect("nodeActivated(vtkMRMLNode*)", self.onResultChosen)
         ui.compareSelector.connect("nodeActivated(vtkMRMLNode*)", self.onComparedChosen)
         ui.opacitySlider.connect("valueChanged(double)", self.onOpacity)
+        ui.thresholdLabelSelector.connect("currentIndexChanged(int)", self.onThresholdLabel)
         ui.thresholdSlider.connect("valueChanged(double)", self.onThreshold)
         ui.thresholdResetButton.connect("clicked(bool)", self.onThresholdReset)
         ui.surfaceCheckBox.connect("toggled(bool)", self.onSurface)
@@ -96,12 +98,23 @@ class ResultPanel:
         hindrance = relabel.hindrance(segmentation)
         found = result_nodes.asFound(segmentation)
         self._ui.thresholdSlider.setEnabled(not hindrance)
-        self._ui.thresholdSlider.value = relabel.threshold(segmentation)
+        self._showLabels(relabel.choices(segmentation))
+        self._ui.thresholdSlider.value = relabel.threshold(segmentation, self._label)
         note = hindrance or relabel.remark(segmentation)
         self._ui.thresholdNoteLabel.setText(note)
         self._ui.thresholdNoteLabel.setVisible(bool(note))
         changed = found is not None and found[1] != scene.storedMeasurements(segmentation)
         self._ui.thresholdResetButton.setEnabled(found is not None and (changed or result_watch.isEdited(segmentation)))
+
+    def _showLabels(self, names: dict[int, str]) -> None:
+        """The findings that have a threshold of their own; a single one needs no choice."""
+        selector = self._ui.thresholdLabelSelector
+        selector.clear()
+        for value, name in names.items():
+            selector.addItem(name.capitalize(), value)
+        selector.setCurrentIndex(max(0, selector.findData(self._label)))
+        selector.setVisible(len(names) > 1)
+        self._label = selector.currentData
 
     def _showWhatIsLost(self, segmentation: Any) -> None:
         edited = result_watch.isEdited(segmentation)
@@ -139,6 +152,16 @@ class ResultPanel:
             display.SetOpacity2DFill(percent / 100)
             display.SetOpacity2DOutline(1.0 if percent > 0 else 0.0)
 
+    def onThresholdLabel(self, index: int = 0) -> None:
+        """The slider is for another finding from now on."""
+        if self._updating:
+            return
+        if self._timer.active:  # what was chosen for the one before is not lost
+            self._timer.stop()
+            self.onThresholdSettled()
+        self._label = self._ui.thresholdLabelSelector.itemData(index)
+        self.update()
+
     def onThreshold(self, value: float) -> None:
         if not self._updating:
             self._timer.start()
@@ -148,7 +171,7 @@ class ResultPanel:
         segmentation = parameters.result(self._logic.getParameterNode())
         if segmentation is None or relabel.hindrance(segmentation):
             return
-        self._change(lambda: relabel.relabel(segmentation, round(self._ui.thresholdSlider.value, 2)))
+        self._change(lambda: relabel.relabel(segmentation, round(self._ui.thresholdSlider.value, 2), self._label))
 
     def onThresholdReset(self, checked: bool = False) -> None:
         segmentation = parameters.result(self._logic.getParameterNode())
