@@ -197,6 +197,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/preprocess/mr_brain.py
   StrokeSegLib/preprocess/mr_scale.py
   StrokeSegLib/preprocess/normalize.py
+  StrokeSegLib/preprocess/padding.py
   StrokeSegLib/preprocess/perfusion_maps.py
   StrokeSegLib/preprocess/register.py
   StrokeSegLib/progress.py
