@@ -14,6 +14,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/console.py
   StrokeSegApp/dependencies.py
   StrokeSegApp/dicom_cases.py
+  StrokeSegApp/dicom_export.py
   StrokeSegApp/edits.py
   StrokeSegApp/exporting.py
   StrokeSegApp/failures.py
@@ -33,6 +34,7 @@ set(STROKESEG_APP_SCRIPTS
   StrokeSegApp/panels/__init__.py
   StrokeSegApp/panels/batch.py
   StrokeSegApp/panels/curve.py
+  StrokeSegApp/panels/export.py
   StrokeSegApp/panels/help.py
   StrokeSegApp/panels/input.py
   StrokeSegApp/panels/lesions.py
@@ -198,6 +200,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/preprocess/mr_brain.py
   StrokeSegLib/preprocess/mr_scale.py
   StrokeSegLib/preprocess/normalize.py
+  StrokeSegLib/preprocess/padding.py
   StrokeSegLib/preprocess/perfusion_maps.py
   StrokeSegLib/preprocess/register.py
   StrokeSegLib/progress.py
@@ -440,6 +443,7 @@ set(STROKESEG_RESOURCES
   Resources/Screenshots/tutorial-7-help.png
   Resources/Terminology/SegmentationCategoryTypeModifier-StrokeSeg.term.json
   Resources/UI/StrokeSeg.ui
+  Resources/requirements-dicom.txt
   Resources/requirements-training.txt
   Resources/requirements.txt
   )

@@ -28,6 +28,7 @@ from StrokeSegLib.models import ModelCard, find_model
 from StrokeSegLib.postprocess import label_map, remove_small_labels
 from StrokeSegLib.preprocess.geometry import onto_reference
 from StrokeSegLib.preprocess.intensity import check_modality
+from StrokeSegLib.preprocess.padding import without_padding
 from StrokeSegLib.report.measurements import (
     ModelRecord,
     RunRecord,
@@ -296,7 +297,8 @@ def _read_all(inputs: Mapping[str, ImageLike], report: Progress) -> dict[str, Re
         report("read", n, len(inputs))
         reading = _read(image)
         check_modality(reading.volume.array, reading.modality, role)
-        readings[role] = reading
+        volume, padding = without_padding(reading.volume, role)
+        readings[role] = Reading(volume, (*reading.warnings, padding), reading.modality) if padding else reading
     report("read", len(inputs), len(inputs))
     return readings
 

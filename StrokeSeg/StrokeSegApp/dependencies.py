@@ -25,6 +25,7 @@ from StrokeSegApp.paths import resourcePath
 
 REQUIREMENTS_FILE = "requirements.txt"
 TRAINING_FILE = "requirements-training.txt"
+DICOM_FILE = "requirements-dicom.txt"
 TORCH = "torch>=2.6"
 REQUESTER = "StrokeSeg"
 #: A wheel's file begins with the name of its package.
@@ -100,6 +101,11 @@ def ensureTraining() -> str | None:
     """Ask for and install what training needs: the segmentation's set, torch, then the rest. Returns as above."""
     # torch before monai, which would bring another build of it.
     return ensureRequirements() or ensureTorch() or _ensure(TRAINING_FILE, lambda: missingRequirements(TRAINING_FILE))
+
+
+def ensureDicom() -> str | None:
+    """Ask for and install what an export to DICOM needs: the segmentation's set, then its own. Returns as above."""
+    return ensureRequirements() or _ensure(DICOM_FILE, lambda: missingRequirements(DICOM_FILE))
 
 
 def installFromFolder(folder: Path) -> str | None:

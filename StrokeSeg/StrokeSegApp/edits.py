@@ -44,7 +44,7 @@ def remeasure(segmentation: Any) -> dict[str, Any] | None:
         lesions = []
         for label in run["labels"]:  # one after the other: segments that a reader has edited may overlap
             value = label["value"]
-            mask = grid.with_array(_mask(segmentation, value, matrix, grid.array.shape))
+            mask = grid.with_array(maskOf(segmentation, value, matrix, grid.array.shape))
             own = {value: probability[value]} if value in probability else {}
             lesions += relabel.lesionsOf(segmentation, mask, own)
     except InputError:  # a hidden volume was changed
@@ -57,7 +57,7 @@ def remeasure(segmentation: Any) -> dict[str, Any] | None:
     return measurements
 
 
-def _mask(segmentation: Any, value: int, ijkToRas: Any, shape: tuple[int, int, int]) -> np.ndarray:
+def maskOf(segmentation: Any, value: int, ijkToRas: Any, shape: tuple[int, int, int]) -> np.ndarray:
     """A label's segment on the whole grid, ``value`` where it marks; only the segment's own box is looked at."""
     whole = np.zeros(shape, np.uint8)
     identifier = f"{scene.SEGMENT_PREFIX}{value}"

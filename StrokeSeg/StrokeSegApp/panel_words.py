@@ -65,6 +65,10 @@ def _aboutPackages() -> list[tuple[str, str]]:
             r"(training|format \S+) needs (?P<packages>.+), (which is )?not installed( here)?; pip install '[^']*'",
             _("{packages} are needed and not installed: {install}"),
         ),
+        (
+            r"(?P<what>.+) needs the Python package (?P<packages>[^\s,]+), which is not installed: pip install '[^']*'",
+            _("{what} needs {packages}, which is not installed: {install}"),
+        ),
     ]
 
 
@@ -124,6 +128,23 @@ def _aboutImages() -> list[tuple[str, str]]:
 
 def _aboutResults() -> list[tuple[str, str]]:
     return [
+        (
+            r".+ is not the scan that was segmented: its grid is .*? corners lie up to (?P<apart>\S+) mm "
+            r"apart: name the right series with --source",
+            _(
+                "the result lies elsewhere than the DICOM images (up to {apart} mm apart): if the volume was moved or"
+                " cropped, load the series anew and press Apply again"
+            ),
+        ),
+        (
+            r"holds no DICOM image \(is it there, and the scan that was segmented\?\), .*? --source",
+            _("holds no DICOM image: load the series anew and press Apply again"),
+        ),
+        (
+            r", one is needed: name it with .*#SERIES_UID",
+            _(", one is needed: load the series that was segmented, and press Apply again"),
+        ),
+        (r": check an image with dciodvfy and use the original series", _(": use the original series")),
         (
             rf"{_DEVICE} ran out of memory: it ran with \w+ on {_OTHER}, memory rung '[^']*'",
             _("{device} had too little memory: the case was computed with {other}, in a way that needs less"),

@@ -10,6 +10,7 @@ from slicer.util import VTKObservationMixin
 
 from StrokeSegApp import parameters
 from StrokeSegApp.panels.batch import BatchPanel
+from StrokeSegApp.panels.export import ExportPanel
 from StrokeSegApp.panels.help import HelpPanel
 from StrokeSegApp.panels.input import InputPanel
 from StrokeSegApp.panels.lesions import LesionsPanel
@@ -24,6 +25,7 @@ PANELS: tuple[Any, ...] = (
     InputPanel,
     SegmentPanel,
     ResultPanel,
+    ExportPanel,
     LesionsPanel,
     ReviewPanel,
     TrainPanel,

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
+from StrokeSegLib.preprocess.padding import without_padding
 from StrokeSegLib.volume import Volume, from_sitk, to_sitk
 
 #: Sampling more than this much coarser than the source averages whole source voxels first, so that nothing is skipped.
@@ -147,11 +148,12 @@ def overlap_fraction(volume: Volume, reference: Volume) -> float:
 
 
 def onto_reference(volume: Volume, reference: Volume, role: str, *, outside: float = 0.0) -> Volume:
-    """A further input on the grid of the first one, by physical position; unchanged when the grids agree.
+    """An input on the grid of the first one, by physical position, its padding 0; unchanged when the grids agree.
 
     Raises:
         InputError: The two images do not overlap in space.
     """
+    volume, _ = without_padding(volume, role)  # before it would be blended with what was measured
     if volume.same_grid(reference):
         return volume
     if overlap_fraction(volume, reference) < 0.05:

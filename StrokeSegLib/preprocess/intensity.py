@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.preprocess.brain import PARENCHYMA_ADC_UM2_PER_MS, foreground
+from StrokeSegLib.preprocess.padding import border_value
+from StrokeSegLib.preprocess.padding import evenly as _sample
 
 #: Median ADC of a whole brain, CSF's partial volume included, um2/ms: where powers of ten are compared with.
 TYPICAL_BRAIN_ADC_UM2_PER_MS = 0.9
@@ -21,9 +23,13 @@ FLUID_ADC_UM2_PER_MS = 3.4
 ADC_UNITS = {0: "10⁻³ mm²/s", 3: "mm²/s", -3: "10⁻⁶ mm²/s"}
 #: Network inputs are clipped here: DWI in multiples of the brain's median, ADC in um2/ms.
 DWI_MAX, ADC_MAX = 6.0, 4.0
-#: HU below which a voxel is air, and the part of an image's voxels that must be air for it to count as CT. An ADC map
-#: in 10⁻⁶ mm²/s may hold noise below that in its background, but never in a fifth of all voxels.
+#: HU below which a voxel is air, and the part of an image's voxels that must be air for it to count as CT.
 CT_AIR_HU, CT_AIR_FRACTION = -500.0, 0.2
+#: An ADC map in 10⁻⁶ mm²/s whose air is not masked holds noise instead: much of it (as a part of what is below air's
+#: limit) between the limit and fat, where a CT has little, and as much above as below.
+BETWEEN_AIR_AND_FAT_HU, NOISE_BETWEEN, NOISE_ABOVE = (-500.0, -150.0), 0.2, 0.7
+#: Where a CT's air lies, HU: a constant there is air, any other around the head is padding.
+AIR_HU = (-1100.0, -900.0)
 #: A skull-stripped CT with zeros around it: so much of it lies at the values of brain, fluid and blood, HU. The rest is
 #: what the stripping left of bone and scalp.
 CT_BRAIN_HU, CT_BRAIN_FRACTION = (-20.0, 120.0), 0.85
@@ -40,8 +46,9 @@ INNER_CT_BRAIN_HU, INNER_CT_BRAIN_FRACTION = (5.0, 65.0), 0.4
 CLIPPED_CT_BONE_HU, CLIPPED_CT_BONE_FRACTION, CLIPPED_CT_TISSUE_FRACTION = (300.0, 1000.0), (0.05, 0.4), 0.4
 #: Brain's tissue, HU, and how much of a stripped brain has it: a picture of 8 bits puts bone and skin there instead.
 TISSUE_HU, STRIPPED_TISSUE_FRACTION = (8.0, 75.0), 0.5
-#: What scanners add to HU to store them without a sign, and the part of what is not air that is then brain's.
-STORED_OFFSETS, STORED_BRAIN_FRACTION = (1024.0, 1000.0), 0.2
+#: What scanners add to HU to store them without a sign, the part of the image that is then not air, and the part of
+#: that which is brain's.
+STORED_OFFSETS, STORED_FRACTION, STORED_BRAIN_FRACTION = (1024.0, 1000.0), 0.1, 0.2
 #: Negative HU read as numbers without a sign: air and fat lie between these, and are so much of the image.
 UNSIGNED_AIR, UNSIGNED_AIR_FRACTION = (65536.0 - 1100.0, 65536.0), 0.05
 #: A picture of 8 bits holds no more than this.
@@ -130,12 +137,24 @@ def channel_values(channels: NDArray[np.float32]) -> tuple[NDArray[np.float32], 
 
 
 def looks_like_ct(array: NDArray[Any]) -> bool:
-    """True when a good part of the voxels lies at air's Hounsfield units: no MRI has that."""
-    return bool((_sample(array) < CT_AIR_HU).mean() > CT_AIR_FRACTION)
+    """True when a good part of the voxels lies at air's Hounsfield units, and not as noise does: no MRI has that."""
+    sample = _sample(array)
+    air, (low, high) = (sample < CT_AIR_HU).mean(), BETWEEN_AIR_AND_FAT_HU
+    between, above = ((sample > low) & (sample < high)).mean(), (sample > -CT_AIR_HU).mean()
+    noise = between > NOISE_BETWEEN * air and above > NOISE_ABOVE * air
+    return bool(air > CT_AIR_FRACTION and not noise)
+
+
+def _measured(array: NDArray[Any]) -> NDArray[Any]:
+    """Evenly spread values of an image without its padding; a CT's air is none."""
+    sample, padding = _sample(array), border_value(array)
+    if padding is None or AIR_HU[0] < padding < AIR_HU[1] or bool((sample == padding).all()):
+        return sample
+    return np.asarray(sample[sample != padding])
 
 
 def _looks_like_stripped_ct(array: NDArray[Any]) -> bool:
-    """True where all but a rest of bone or scalp has the values of brain, CSF and blood, and 0 lies around it."""
+    """True where all but a rest of bone or scalp has the values of brain, CSF and blood; 0 may lie around it."""
     sample = _sample(array)
     brain = sample[sample != 0]
     if brain.size == 0:
@@ -185,19 +204,15 @@ def _looks_like_clipped_ct(array: NDArray[Any]) -> bool:
     return bool(skull and between < bone and tissue > CLIPPED_CT_TISSUE_FRACTION)
 
 
-#: How a CT may look that has no fifth of air: told from MRI only where somebody says that it is CT.
-_OTHER_CT = (
-    _looks_like_stripped_ct,
-    _looks_like_windowed_ct,
-    _looks_like_cut_ct,
-    _looks_like_inner_ct,
-    _looks_like_clipped_ct,
-)
+def _looks_like_other_ct(array: NDArray[Any]) -> bool:
+    """How a CT may look that has no fifth of air: told from MRI only where somebody says that it is CT.
 
-
-def _sample(array: NDArray[Any]) -> NDArray[Any]:
-    """At most about a million evenly spread values."""
-    return np.asarray(array).ravel()[:: max(1, array.size // 1_000_000)]
+    What lies around the head may be 0 or anything else, so some are also looked for in what was measured alone.
+    """
+    anywhere = (_looks_like_stripped_ct, _looks_like_cut_ct, _looks_like_inner_ct)
+    windowed = (_looks_like_windowed_ct, _looks_like_clipped_ct)
+    measured = _measured(array)
+    return any(looks(array) for looks in (*anywhere, *windowed)) or any(looks(measured) for looks in anywhere)
 
 
 def _no_hounsfield(array: NDArray[Any], other: str) -> str:
@@ -209,19 +224,39 @@ def _no_hounsfield(array: NDArray[Any], other: str) -> str:
     """
     sample = _sample(array)
     low, high = float(sample.min()), float(sample.max())
-    if low < 0 or any(looks(array) for looks in _OTHER_CT):
+    if offset := _stored_offset(sample):
+        return f"CT numbers stored with {offset:.0f} added; @; subtract {offset:.0f} from all values"
+    if low < 0 or looks_like_ct(array) or _looks_like_other_ct(array):
         return ""
     if high <= LARGEST_BYTE:
         kind = "a picture scaled to 0-1" if high <= 1 else "a picture of 8 bits"
         return f"{other}{kind} (values from {low:.3g} to {high:.3g}); @; give the original CT, no export or screenshot"
     if ((sample > UNSIGNED_AIR[0]) & (sample < UNSIGNED_AIR[1])).mean() > UNSIGNED_AIR_FRACTION:
         return "CT numbers read without their sign (values near 64536 are air); @; save them as signed 16 bit"
-    head = sample[sample > min(STORED_OFFSETS) - 200]
-    share = {off: ((head > off + 20) & (head < off + 50)).mean() if head.size else 0.0 for off in STORED_OFFSETS}
-    offset = max(share, key=lambda off: share[off])
-    if share[offset] > STORED_BRAIN_FRACTION:
-        return f"CT numbers stored with {offset:.0f} added (none is below 0); @; subtract {offset:.0f} from all values"
     return ""
+
+
+def _stored_offset(sample: NDArray[Any]) -> float:
+    """What was added to HU, 0 where nothing was: then hardly anything but bone is so bright.
+
+    Padding may lie below 0, and noise; what is clipped at the top is no tissue.
+    """
+    head = sample[(sample > min(STORED_OFFSETS) - 200) & (sample < sample.max())]
+    if head.size < STORED_FRACTION * sample.size:
+        return 0.0
+    share = {offset: ((head > offset + 20) & (head < offset + 50)).mean() for offset in STORED_OFFSETS}
+    offset = max(share, key=lambda one: share[one])
+    return offset if share[offset] > STORED_BRAIN_FRACTION else 0.0
+
+
+def _is_ct(array: NDArray[Any], wants_ct: bool) -> bool:
+    """By the values alone; padding far below 0 is air to a CT, and none to an MRI."""
+    if wants_ct:
+        return looks_like_ct(array) or _looks_like_other_ct(array)
+    if not looks_like_ct(array):
+        return False
+    measured = _measured(array)
+    return looks_like_ct(measured) or _looks_like_stripped_ct(measured)
 
 
 def check_modality(array: NDArray[Any], modality: str | None, role: str) -> None:
@@ -235,7 +270,7 @@ def check_modality(array: NDArray[Any], modality: str | None, role: str) -> None
     if modality in ("CT", "MR") and role not in MAP_ROLES:
         is_ct, why = modality == "CT", f"its DICOM modality is {modality}"
     else:
-        is_ct = looks_like_ct(array) or (wants_ct and any(looks(array) for looks in _OTHER_CT))
+        is_ct = _is_ct(array, wants_ct)
         why = "values near -1000 are air in Hounsfield units" if is_ct else "it has no air near -1000 HU"
     if is_ct and role in MAP_ROLES:
         raise InputError(
@@ -245,7 +280,7 @@ def check_modality(array: NDArray[Any], modality: str | None, role: str) -> None
     if is_ct and not wants_ct:
         raise InputError(f"{role} looks like CT ({why}); needed an MRI; give the {role} image, or choose a CT model")
     other = "" if modality == "CT" else "MRI or "
-    if wants_ct and modality != "MR" and not looks_like_ct(array) and (what := _no_hounsfield(array, other)):
+    if wants_ct and modality != "MR" and (what := _no_hounsfield(array, other)):
         raise InputError(f"ct looks like {what}".replace("@", "needed Hounsfield units (air -1000, brain 20 to 40)"))
     if wants_ct and not is_ct:
         raise InputError(

@@ -27,10 +27,13 @@ JARGON = re.compile(r"(^|\s|')--\w|strokeseg \w|pip install|strokeseg\[|\brung\b
 #: Parts of the library whose messages the panel's runs can meet, and files there that only commands use.
 REACHED = ("worker", "training", "inference", "batch", "systems", "preprocess", "io")
 ONLY_COMMANDS = ("ablate_rows.py", "cluster.py", "ablate.py", "crossval.py", "monai_bundle.py", "presets")
+#: Of the reports the panel's runs can meet what makes DICOM.
+OF_DICOM = ("source_series", "dicom_results", "dicom_seg", "dicom_sr", "optional")
 FILES = sorted(
     path
     for path in [*(each for part in REACHED for each in (ROOT / "StrokeSegLib" / part).rglob("*.py")),
-                 *(ROOT / "StrokeSegLib").glob("*.py"), ROOT / "StrokeSegLib" / "cli" / "export.py"]
+                 *(ROOT / "StrokeSegLib").glob("*.py"), ROOT / "StrokeSegLib" / "cli" / "export.py",
+                 *(ROOT / "StrokeSegLib" / "report" / f"{name}.py" for name in OF_DICOM)]
     if not any(part in ONLY_COMMANDS for part in path.parts) and path.name != "synth_set.py"
 )  # fmt: skip
 #: Options that no section ever gives.
