@@ -45,7 +45,7 @@ def _export(arguments: argparse.Namespace) -> None:
             what = _export_model(arguments, progress)
         else:
             what = _export_for_others(arguments, progress)
-    print(f"strokeseg: exported {what} to {arguments.out}", file=sys.stderr)
+    print(f"strokeseg: exported to {arguments.out}: {what}", file=sys.stderr)
 
 
 def _check_words(arguments: argparse.Namespace) -> None:
@@ -130,4 +130,5 @@ def _export_for_others(arguments: argparse.Namespace, progress: Any) -> str:
             )
         with staged_results(arguments.out, force=True) as stage:
             write(card, stage)
-    return f"{card.id} as {arguments.format}"
+    inside = "".join(f", without the specialist that is in it: export {one.folder}, too" for one in card.specialists)
+    return f"{card.id} as {arguments.format}{inside}"

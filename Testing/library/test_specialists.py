@@ -15,6 +15,7 @@ from test_systems import mr_head
 
 from StrokeSegLib.batch.plan import BatchWish, plan_batch
 from StrokeSegLib.case_table import Case
+from StrokeSegLib.cli import DONE, main
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import write_image
 from StrokeSegLib.models import load_card
@@ -101,6 +102,15 @@ def test_a_batch_and_an_evaluation_take_the_specialist_case_by_case(model: Path,
     found = evaluate(str(model), cases, tmp_path / "out", device="cpu")
     marked = [case.scores[0].predicted_ml > 0 for case in found.cases]
     assert marked == [True, False]
+
+
+def test_what_others_read_is_of_one_network_and_the_export_says_where_the_other_is(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_graph(model, 30)
+    assert main(["export", "--model", str(model), "--format", "onnx", "--out", str(tmp_path / "onnx")]) == DONE
+    assert f"without the specialist that is in it: export {model / 'diffusion'}, too" in capsys.readouterr().err
+    assert len(list((tmp_path / "onnx").glob("*.onnx"))) == 1
 
 
 def test_damage_to_a_specialist_is_told(model: Path, tmp_path: Path) -> None:
