@@ -273,6 +273,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/speed/scans.py
   StrokeSegLib/speed/through_worker.py
   StrokeSegLib/statistics.py
+  StrokeSegLib/steps.py
   StrokeSegLib/surface_metrics.py
   StrokeSegLib/synth/__init__.py
   StrokeSegLib/synth/aging.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from StrokeSegApp.command_run import CommandRun
-from StrokeSegApp.dicom_cases import casesOfExaminations
+from StrokeSegApp.dicom_cases import examinationsInSteps
 from StrokeSegApp.input_roles import ROLES, roleOfName
 from StrokeSegApp.model_store import modelWord
 from StrokeSegApp.panel_words import inPanelWords
+from StrokeSegApp.progress import Progress
 from StrokeSegLib.case_table import Case, read_case_table, write_case_table
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.readers import detect_layout, read_layout
+from StrokeSegLib.steps import run_to_end
 
 SUMMARY = "summary.csv"
 #: The case table that the command is given.
@@ -95,6 +97,15 @@ def readCases(source: Path, roles: Collection[str] = ROLES) -> tuple[Case, ...]:
     Raises:
         InputError: Nothing there can be read as cases.
     """
+    return run_to_end(casesInSteps(source, roles))
+
+
+def casesInSteps(source: Path, roles: Collection[str] = ROLES) -> Generator[Progress, None, tuple[Case, ...]]:
+    """As ``readCases``, for who must not wait for a folder of DICOM files: a turn reads one of them.
+
+    Raises:
+        InputError: As ``readCases``.
+    """
     if not source.is_dir():
         return tuple(_absolute(case) for case in read_case_table(source))
     if detect_layout(source) is not None:
@@ -103,7 +114,7 @@ def readCases(source: Path, roles: Collection[str] = ROLES) -> tuple[Case, ...]:
     named = {folder: case for folder in (source, *folders) if (case := _caseOfFolder(folder)) is not None}
     cases = list(named.values())
     if source not in named:
-        cases += casesOfExaminations(source, [each for each in folders if each not in named], roles)
+        cases += yield from examinationsInSteps(source, [each for each in folders if each not in named], roles)
     if not cases:
         raise InputError(
             _(

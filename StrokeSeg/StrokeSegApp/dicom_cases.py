@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 
 from slicer.i18n import tr as _
 
 from StrokeSegApp.input_roles import roleOf
+from StrokeSegApp.progress import Progress
 from StrokeSegApp.volume_facts import factsOfSeries
 from StrokeSegLib.case_table import Case
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io import Series, list_series
+from StrokeSegLib.io import Series, series_in_steps
 from StrokeSegLib.io.dicom_header import looks_like_dicom
 
 
-def casesOfExaminations(source: Path, folders: Sequence[Path], roles: Collection[str]) -> list[Case]:
+def examinationsInSteps(
+    source: Path, folders: Sequence[Path], roles: Collection[str]
+) -> Generator[Progress, None, list[Case]]:
     """A case for each folder that holds DICOM, or one of all when they hold the series of a single examination.
+
+    A file takes some milliseconds: what is yielded after each says how many of a folder were read.
 
     Args:
         source: What the user chose.
@@ -27,9 +32,12 @@ def casesOfExaminations(source: Path, folders: Sequence[Path], roles: Collection
     Raises:
         InputError: A damaged file, or two series for a role.
     """
-    found = {folder: list_series(folder) for folder in folders if _holdsDicom(folder)}
-    if not found and _holdsDicom(source):
-        found = {source: list_series(source)}
+    found: dict[Path, list[Series]] = {}
+    for folder in folders:
+        if (yield from _holdsDicom(folder)):
+            found[folder] = yield from _listSeries(folder)
+    if not found and (yield from _holdsDicom(source)):
+        found = {source: (yield from _listSeries(source))}
     studies = {each.study for volumes in found.values() for each in volumes}
     if len(found) > 1 and len(studies) == 1 and studies != {""}:
         found = {source: [each for volumes in found.values() for each in volumes]}
@@ -37,8 +45,24 @@ def casesOfExaminations(source: Path, folders: Sequence[Path], roles: Collection
     return [case for case in cases if case.images]
 
 
-def _holdsDicom(folder: Path) -> bool:
-    return any(looks_like_dicom(Path(root) / name) for root, _inner, names in os.walk(folder) for name in names)
+def _holdsDicom(folder: Path) -> Generator[Progress, None, bool]:
+    for root, _inner, names in os.walk(folder):
+        for name in names:
+            if looks_like_dicom(Path(root) / name):
+                return True
+            yield Progress(folder.name, 0, 0, None)
+    return False
+
+
+def _listSeries(folder: Path) -> Generator[Progress, None, list[Series]]:
+    steps = series_in_steps(folder)
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            found: list[Series] = end.value
+            return found
+        yield Progress(folder.name, done, total, None)
 
 
 def _case(folder: Path, volumes: Sequence[Series], roles: Collection[str]) -> Case:

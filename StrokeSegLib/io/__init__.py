@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io.dicom import Series, files_of, list_series, read_dicom_file, read_dicom_folder
+from StrokeSegLib.io.dicom import Series, files_of, list_series, read_dicom_file, read_dicom_folder, series_in_steps
 from StrokeSegLib.io.dicom_header import looks_like_dicom
 from StrokeSegLib.io.metaimage import check_whole
 from StrokeSegLib.io.nifti import read_nifti
@@ -26,6 +26,7 @@ __all__ = [
     "files_of",
     "list_series",
     "read_image",
+    "series_in_steps",
     "without_nan",
     "write_image",
     "write_segmentation",

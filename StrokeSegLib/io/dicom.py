@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from StrokeSegLib.io.dicom_header import Slice, read_header
 from StrokeSegLib.io.dicom_volumes import description_of, volumes_of
 from StrokeSegLib.io.reading import Reading, quiet_itk
 from StrokeSegLib.io.stack import stack_to_volume
+from StrokeSegLib.steps import run_to_end
 
 _DTYPES: dict[int, type[Any]] = {
     sitk.sitkUInt8: np.uint8, sitk.sitkInt8: np.int8, sitk.sitkUInt16: np.uint16, sitk.sitkInt16: np.int16,
@@ -86,6 +87,16 @@ def list_series(folder: Path) -> list[Series]:
     Raises:
         InputError: No image in the folder, or a damaged one.
     """
+    return run_to_end(series_in_steps(folder))
+
+
+def series_in_steps(folder: Path) -> Generator[tuple[int, int], None, list[Series]]:
+    """As ``list_series``, for who must not wait: yields how many files were read, and of how many, after each.
+
+    Raises:
+        InputError: As ``list_series``.
+    """
+    series = yield from _series_in_steps(folder)
     return [
         Series(
             items[0].study,
@@ -97,7 +108,7 @@ def list_series(folder: Path) -> list[Series]:
             items[0].contrast,
             len(items),
         )
-        for name, items in _volumes(_series_of(folder)).items()
+        for name, items in _volumes(series).items()
     ]
 
 
@@ -121,10 +132,22 @@ def _series_of(folder: Path) -> dict[str, list[Slice]]:
     Raises:
         InputError: No image in the folder, or a damaged one.
     """
-    files = sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    return run_to_end(_series_in_steps(folder))
+
+
+def _series_in_steps(folder: Path) -> Generator[tuple[int, int], None, dict[str, list[Slice]]]:
+    files: list[Path] = []
+    for root, _folders, names in os.walk(folder):
+        files += (Path(root) / name for name in names)
+        yield 0, len(files)
+    files.sort()
     if not files:
         raise InputError(f"the folder {folder} is empty, a folder of DICOM images is needed: check the path")
-    slices = [s for file in files if (s := read_header(file)) is not None]
+    slices = []
+    for number, file in enumerate(files, start=1):
+        header = read_header(file)
+        slices += [header] if header is not None else []
+        yield number, len(files)
     if not slices:
         others = [f.name for f in files if f.name.lower().endswith((".nii", ".nii.gz", ".nrrd", ".mha"))]
         cure = f"give the file itself, {folder / others[0]}" if others else "check the path"

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import slicer
+from pydicom.uid import generate_uid
 from PySide6 import QtWidgets
 from section_checks import checkNothingIsCut, section, waitUntil
 from stand_in.panel import click, clickCell
 from test_batching import image
+from test_loading import writeSeries
 
 from StrokeSegLib.case_table import Case, write_case_table
 from StrokeSegLib.models import find_model
 
+#: A turn of the event loop, of the processor.
+TURN_S = 0.05
 COMMAND = [sys.executable, str(Path(__file__).parent / "stand_in" / "user_command.py")]
 
 
@@ -38,6 +45,57 @@ def table(tmp_path):
         path.unlink()
     write_case_table(cases, folder / "cases.csv")
     return folder / "cases.csv"
+
+
+@pytest.fixture
+def examinations(tmp_path):
+    """A folder with a folder of DICOM files a case: DWI and ADC of 90 images each."""
+    for name in ("Zoë 1", "two"):
+        study = generate_uid()
+        writeSeries(tmp_path / "set" / name, "dwi", slices=90, DiffusionBValue=1000.0, StudyInstanceUID=study)
+        writeSeries(tmp_path / "set" / name, "ep2d_diff_ADC", slices=90, StudyInstanceUID=study)
+    return tmp_path / "set"
+
+
+def test_on_the_stand_in_a_folder_of_examinations_is_read_while_slicer_goes_on(opened, examinations):
+    panel, batch = opened
+    ui = panel.ui
+    ui.batchSourceSelector.setCurrentIndex(1)
+    longest = []
+    while len(longest) < 2 or (min(longest) >= TURN_S and len(longest) < 4):
+        ui.batchCasesPath.currentPath = ""
+        turns, texts = [], set()
+        step = functools.partial(setattr, ui.batchCasesPath, "currentPath", str(examinations))
+        while not turns or batch._reading is not None:
+            started = time.thread_time()
+            step()
+            turns.append(time.thread_time() - started)
+            texts.add(ui.batchStatusLabel.text)
+            assert not ui.batchCheckLabel.visible or batch._reading is None
+            step = QtWidgets.QApplication.processEvents
+        longest.append(max(turns))
+        assert any(re.fullmatch("Reading the DICOM files of 'two': [1-9]\\d* of 180", text) for text in texts), texts
+    assert min(longest) < TURN_S, longest
+    assert ui.batchStatusLabel.text == ""
+    assert not ui.batchProgressBar.visible
+    assert [row[0] for row in cells(ui)] == ["Zoë 1", "two"]
+    assert sorted(batch._cases["two"].images) == ["adc", "dwi"]
+
+
+def test_on_the_stand_in_the_reading_of_a_folder_can_be_canceled_and_begun_again(opened, examinations):
+    panel, batch = opened
+    ui = panel.ui
+    ui.batchSourceSelector.setCurrentIndex(1)
+    ui.batchCasesPath.currentPath = str(examinations)
+    assert ui.batchButton.text == "Cancel"
+    assert ui.batchProgressBar.visible
+    batch.onButton()
+    assert ui.batchStatusLabel.text == "Canceled: choose the folder again to read it."
+    assert ui.batchCheckLabel.text == "Choose a folder of images."
+    QtWidgets.QApplication.processEvents()
+    assert cells(ui) == []
+    ui.batchCasesPath.currentPath = str(examinations)
+    waitUntil(lambda: len(cells(ui)) == 2, lambda: ui.batchStatusLabel.text, seconds=120)
 
 
 def cells(ui):

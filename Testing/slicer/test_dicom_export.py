@@ -38,7 +38,7 @@ def addDicomResult(tmp_path):
     (series,) = loading.seriesIn(str(folder))
     node, _warnings = loading.loadSeries(str(folder), series)
     out = writeResult(tmp_path / "out", node, uncertainty=False)
-    return result_nodes.bringIn(out, CARD, node, {}, {"dwi": app.sourceOf(node)})[0], node
+    return result_nodes.bringIn(out, CARD, node, {"dwi": node.GetName()}, {"dwi": app.sourceOf(node)})[0], node
 
 
 def exported(segmentation, folder):

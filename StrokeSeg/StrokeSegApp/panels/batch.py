@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from StrokeSegApp.panels.run_control import RunControl
 from StrokeSegApp.panels.run_view import RunView, durationText
 from StrokeSegLib.errors import InputError
 
+#: Slicer's event loop waits no longer than about this for a part of the cases to be read.
+READ_S = 0.02
 TABLE, FOLDER = "table", "folder"
 CASE_COLUMN, STATUS_COLUMN, VOLUME_COLUMN, TIME_COLUMN = range(4)
 
@@ -33,6 +36,11 @@ class BatchPanel:
         self._loaded: dict[tuple[str, str], str] = {}  # (results folder, case) -> id of its segmentation node
         self._models: dict[str, Any] = {}
         self._suggesting = self._chosen = False
+        self._reading: Any = None  # of the cases, in pieces
+        self._progress: Any = None
+        self._readTimer = qt.QTimer()
+        self._readTimer.setInterval(0)  # whenever there is nothing else to do
+        self._readTimer.connect("timeout()", self.onReadOn)
         ui.batchCollapsibleButton.collapsed = True
         ui.batchCollapsibleButton.connect("contentsCollapsed(bool)", self.onFold)
         ui.batchSourceSelector.addItem(_("Case table"), TABLE)
@@ -59,6 +67,8 @@ class BatchPanel:
         self.update()  # unfolding shows what was hidden meanwhile
 
     def close(self) -> None:
+        self._stopReading()
+        self._readTimer.disconnect("timeout()", self.onReadOn)
         self._control.close()
 
     def onSceneStartClose(self) -> None:
@@ -102,15 +112,45 @@ class BatchPanel:
 
     def onCases(self, text: str = "") -> None:
         """Read the cases at once, so that what is wrong is said before the start."""
+        self._stopReading()
         self._cases = {}
         self._view.say("")
         path = self._ui.batchCasesPath.currentPath
         if path and Path(path).exists():  # while a path is typed it does not
-            try:
-                roles = {each.role for model in self._models.values() for each in model.inputs}
-                self._cases = {case.case_id: case for case in batching.readCases(Path(path), roles)}
-            except (InputError, OSError) as error:
-                self._view.sayError(error)
+            roles = {each.role for model in self._models.values() for each in model.inputs}
+            self._reading = batching.casesInSteps(Path(path), roles)
+            self._readTimer.start()
+            self.onReadOn()
+        else:
+            self._showCases()
+
+    def onReadOn(self) -> None:
+        """Read a table whole, or as much of a folder of DICOM files as fits into a turn of the event loop."""
+        until = time.monotonic() + READ_S
+        progress = None
+        try:
+            while self._reading is not None and (progress is None or time.monotonic() < until):
+                progress = next(self._reading)
+        except StopIteration as end:
+            self._stopReading()
+            self._view.say("")
+            self._cases = {case.case_id: case for case in end.value}
+        except (InputError, OSError) as error:
+            self._stopReading()
+            self._view.sayError(error)
+        if self._reading is None:
+            self._showCases()
+        elif progress is not None:
+            self._progress = progress
+            text = _("Reading the DICOM files of '{case}': {done} of {total}")
+            self._view.say(text.format(case=progress.stage, done=progress.done, total=progress.total))
+            self.update()
+
+    def _stopReading(self) -> None:
+        self._readTimer.stop()
+        self._reading = None
+
+    def _showCases(self) -> None:
         self._suggestModel()
         self._showRows()
         self.update()
@@ -121,8 +161,8 @@ class BatchPanel:
 
     def update(self) -> None:
         """Bring the widgets in line with what is chosen and with the run."""
-        running = self.run is not None
-        problem = "" if running else self._problem()
+        running, reading = self.run is not None, self._reading is not None
+        problem = "" if running or reading else self._problem()
         for widget in (
             self._ui.batchSourceSelector,
             self._ui.batchCasesPath,
@@ -133,14 +173,20 @@ class BatchPanel:
         self._ui.batchCheckLabel.setText(problem)
         self._ui.batchCheckLabel.setVisible(bool(problem))
         self._ui.batchButton.setText(
-            _("Cancel") if running else _("Continue batch") if self._isBegun() else _("Start batch")
+            _("Cancel") if running or reading else _("Continue batch") if self._isBegun() else _("Start batch")
         )
-        self._ui.batchButton.setEnabled(running or not (problem or self._control.busy))
+        self._ui.batchButton.setEnabled(running or reading or not (problem or self._control.busy))
         self._ui.batchTable.setVisible(bool(self._rows))
         self._control.show()
+        if reading:
+            self._view.showProgress(self._progress, True)
 
     def onButton(self, checked: bool = False) -> None:
-        if self.run is not None:
+        if self._reading is not None:
+            self._ui.batchCasesPath.currentPath = ""
+            self._stopReading()
+            self._view.say(_("Canceled: choose the folder again to read it."))
+        elif self.run is not None:
             self._control.stop(
                 _("Canceling: the cases that are done stay."),
                 _("Canceled. The cases that are done stay: continue at any time."),
