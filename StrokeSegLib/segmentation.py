@@ -26,6 +26,7 @@ from StrokeSegLib.lesion_value import lesion_value
 from StrokeSegLib.measure import Lesion, measure_lesions, midsagittal_plane
 from StrokeSegLib.models import ModelCard, find_model
 from StrokeSegLib.postprocess import label_map, remove_small_labels
+from StrokeSegLib.preprocess.doubts import refuse_same_image_twice
 from StrokeSegLib.preprocess.geometry import onto_reference
 from StrokeSegLib.preprocess.intensity import check_modality
 from StrokeSegLib.preprocess.padding import without_padding
@@ -327,4 +328,6 @@ def _on_one_grid(readings: Mapping[str, Reading]) -> tuple[dict[str, Volume], tu
         volumes[role] = onto_reference(reading.volume, reference, role)
         if volumes[role] is not reading.volume:
             warnings.append(f"{role} lies on another grid than {first} and was resampled to it by physical position")
+    if "dwi" in volumes and "adc" in volumes:
+        refuse_same_image_twice(volumes["dwi"].array, volumes["adc"].array)
     return volumes, tuple(warnings)

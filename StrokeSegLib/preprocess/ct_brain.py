@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from StrokeSegLib.io.box import box_of
 from StrokeSegLib.measure import CONNECTIVITY_26
+from StrokeSegLib.preprocess.doubts import size_doubts
 
 #: Smoothed HU of brain, CSF and fresh blood; fat and air lie below, bone above.
 SOFT_HU = (-15.0, 110.0)
@@ -53,14 +54,10 @@ BRAIN_HEIGHT_MM, LONG_SCAN_MM = 170.0, 260.0
 #: A slice whose skull is widely open: its largest piece is brain when this part of it sees bone around it, when it is
 #: this large beside the largest slice of brain, and when it covers the next slice's brain and is little more than it.
 OPEN_ENCLOSED, OPEN_SIZE, OPEN_COVERS, OPEN_COVERED = 0.2, 0.6, 0.9, 0.6
-#: A brain less than this in a scan higher than this is worth a word, mL and mm.
-SMALL_BRAIN_ML, WHOLE_HEAD_MM = 400.0, 120.0
 #: Vessels with contrast, HU, and the part of the brain that they fill; calcifications and rests of bone are less.
 CONTRAST_HU, CONTRAST_FRACTION = (130.0, 500.0), 0.012
 #: Looked for so deep in the brain, mm: at its edge lie bone and its rests.
 CONTRAST_DEPTH_MM = 6.0
-#: No brain with its fluid, and what of a neck may pass for it, is larger, mL.
-LARGEST_BRAIN_ML = 3000.0
 #: The median of a brain's tissue on any scanner, HU, with room for wide ventricles and for offsets.
 PLAUSIBLE_MEDIAN_HU = (12.0, 60.0)
 
@@ -106,18 +103,7 @@ def brain_doubts(hu: NDArray[Any], brain: NDArray[np.bool_], spacing_mm: tuple[f
         brain: Its mask, not empty.
         spacing_mm: Along ``(i, j, k)``.
     """
-    doubts = []
-    ml = float(brain.sum()) * float(np.prod(spacing_mm)) / 1000
-    if ml < SMALL_BRAIN_ML and len(hu) * spacing_mm[2] > WHOLE_HEAD_MM:
-        doubts.append(
-            f"only {ml:.0f} mL of brain were found in {len(hu) * spacing_mm[2]:.0f} mm of scan: "
-            "check that it shows the whole head, and look for lesions outside of what was searched"
-        )
-    if ml > LARGEST_BRAIN_ML:
-        doubts.append(
-            f"{ml:.0f} mL were taken for brain, more than any brain has: "
-            "check that this is a head CT in Hounsfield units"
-        )
+    doubts = list(size_doubts(brain, spacing_mm, "a head CT in Hounsfield units"))
     bright = _contrast_fraction(hu, brain, spacing_mm)
     if bright > CONTRAST_FRACTION:
         doubts.append(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.preprocess.brain import PARENCHYMA_ADC_UM2_PER_MS, brain_mask
+from StrokeSegLib.preprocess.doubts import size_doubts, swapped_doubts
 from StrokeSegLib.preprocess.geometry import Grid, resample, resized_grid, to_axial, working_grid
 from StrokeSegLib.preprocess.intensity import ADC_UNITS, dwi_scale, find_adc_unit, network_channels
 from StrokeSegLib.preprocess.mr_brain import mr_brain_mask
@@ -93,7 +94,8 @@ def prepare(
     else:
         brain = find_brain(images, grid.spacing_mm)
         channels = _channels(images, brain, mode, sequences)
-    warnings = []
+    pair = "dwi" in images and "adc" in images
+    warnings = list(swapped_doubts(images["dwi"], images["adc"]) if pair else ())
     if "adc_unit" in notes and notes["adc_unit"] not in ADC_UNITS.values():
         warnings.append(
             f"adc was taken to be in {notes['adc_unit']}, which nobody uses: check that it is an ADC map, no picture "
@@ -103,6 +105,7 @@ def prepare(
         warnings.extend(_said_without_the_pair(taken))
     if grid.spacing_mm[2] > THICK_SLICE_MM:
         warnings.append(f"slices are {grid.spacing_mm[2]:.1f} mm apart: lesions smaller than that may be missed")
+    warnings += size_doubts(brain, grid.spacing_mm, "a scan of the head")
     return Prepared(channels, grid, brain, notes, tuple(warnings))
 
 

@@ -224,7 +224,7 @@ def test_ct_given_as_dwi_is_refused(images: Path, tmp_path: Path) -> None:
 
 def test_the_dwi_given_as_adc_too_is_refused(images: Path, tmp_path: Path) -> None:
     dwi = changed(images, "dwi", tmp_path / "adc.nii.gz", lambda a: a / np.median(a[a > a.mean()]) * 300)
-    refused(segmented(tmp_path, images / "dwi.nii.gz", dwi), "fits no ADC unit")
+    refused(segmented(tmp_path, images / "dwi.nii.gz", dwi), "dwi and adc are the same image")
 
 
 @pytest.mark.data
