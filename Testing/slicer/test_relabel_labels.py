@@ -55,9 +55,9 @@ def addPerfusion(folder, node, delayed=True):
     return result_nodes.bringIn(out, card, node, {}, {})[0]
 
 
-def addTwoLabels(folder, node):
+def addTwoLabels(folder, node, **more):
     """Infarct (the larger block, 0.8) and hemorrhage (the smaller one, 0.6), each with its own probability."""
-    out = writeResult(folder, node)
+    out = writeResult(folder, node, **more)
     both = probabilityOf(node)
     for value, name in ((LARGE, "ischemic-lesion"), (SMALL, "hemorrhage")):
         own = np.where(both.array == np.float32(value), both.array, np.float32(0.05))
@@ -141,6 +141,13 @@ def test_each_label_keeps_its_own_threshold(scene, tmp_path):
     relabel.relabel(segmentation, 0.5, BLOOD)
     assert [maskOf(segmentation, value, node).sum() for value in (CORE, BLOOD)] == [0, BLOCK_VOXELS[1]]
     assert app.storedMeasurements(segmentation)["thresholds"] == {"1": 0.9, "2": 0.5}
+
+
+def test_what_three_planes_left_out_is_told_as_long_as_a_label_stands_at_the_runs_threshold(scene, tmp_path):
+    left = {"lesions": 2, "volume_ml": 0.3}
+    segmentation = addTwoLabels(tmp_path / "out", addHead(), system="three-projection", improbable=left)
+    assert relabel.relabel(segmentation, 0.3, BLOOD)["improbable"] == left
+    assert "improbable" not in relabel.relabel(segmentation, 0.3, CORE)
 
 
 def test_all_labels_back_at_their_own_thresholds_are_the_result_as_found(scene, tmp_path):
