@@ -10,6 +10,7 @@ import pytest
 import slicer
 from panel_runs import run, segmentations
 from result_phantoms import CARD, LARGE, SMALL, probabilityOf, writeResult
+from section_checks import checkNothingIsCut
 from slicer_phantoms import BLOCK_VOXELS, addHead, voxelVolumeMl
 from stand_in.panel import click, waitUntil
 from stand_in_cards import Label
@@ -174,6 +175,7 @@ def test_on_the_stand_in_the_slider_moves_the_label_that_is_chosen_and_no_other(
     waitUntil(panel, lambda: relabel.threshold(segmentation, CORE) == 0.1)
     assert relabel.threshold(segmentation, BLOOD) == 0.9
     assert ui.thresholdSlider.value == pytest.approx(0.9)
+    checkNothingIsCut(panel)
     click(ui.thresholdResetButton)
     assert ui.thresholdLabelSelector.currentData == BLOOD
     assert [relabel.threshold(segmentation, value) for value in (CORE, BLOOD)] == [0.4, 0.4]
