@@ -109,7 +109,8 @@ def ensureDicom() -> str | None:
 
 
 def installFromFolder(folder: Path) -> str | None:
-    """Install from wheels in a folder, without a network: what segmentation misses, and training where torch is there.
+    """Install from wheels in a folder, without a network: what segmentation misses, and what training and an export to
+    DICOM miss where torch and highdicom are there.
 
     Args:
         folder: Made on another computer by ``pip download -r requirements.txt`` for the same Python and system.
@@ -128,12 +129,17 @@ def installFromFolder(folder: Path) -> str | None:
             folder=folder
         )
     names = {found.group(1).lower().replace("_", "-") for name in wheels if (found := _WHEEL_NAME.match(name))}
-    find = missingForTraining if "torch" in names else missingRequirements
+    training = "torch" in names
+
+    def find() -> list[str]:
+        forDicom = missingRequirements(DICOM_FILE) if "highdicom" in names else []
+        return (missingForTraining() if training else missingRequirements()) + forDicom
+
     wanted = find()
     if not wanted:
         return None
     command = ["--no-index", "--find-links", str(folder), *wanted]
-    with _request(keepTorch=find is missingForTraining and TORCH not in wanted) as request:
+    with _request(keepTorch=training and TORCH not in wanted) as request:
         failure = attempt(lambda: _pip().pip_install(command, **request))
     importlib.invalidate_caches()
     missing = find()

@@ -139,6 +139,12 @@ def _denied(measurements: dict[str, Any]) -> dict[int, str]:
     }
 
 
+def _isJoined(measurements: dict[str, Any]) -> bool:
+    """Whether three planes made the result."""
+    system = SYSTEMS.get(measurements["system"])
+    return system is not None and system.way == "projections"
+
+
 def _marking(segmentation: Any, found: dict[str, Any], probability: dict[int, Volume]) -> dict[int, Volume]:
     """The probabilities, such that the run's own threshold marks exactly what the run marked.
 
@@ -146,8 +152,7 @@ def _marking(segmentation: Any, found: dict[str, Any], probability: dict[int, Vo
     threshold on their probability gives nearly what they marked, but not quite. What they marked counts as above the
     run's threshold, all else as not above it: a lower threshold then only adds, a higher one only takes away.
     """
-    system = SYSTEMS.get(found["system"])
-    if system is None or system.way != "projections":
+    if not _isJoined(found):
         return probability
     marked, denied, result = result_nodes.foundLabels(segmentation).array, _denied(found), {}
     for value, volume in probability.items():
@@ -173,7 +178,9 @@ def _measured(
         for one in lesionsOf(segmentation, labels, probability)
     ]
     reasons = reasons_for_review(lesions, found["warnings"], probability, thresholds)
-    run = {key: value for key, value in found.items() if key != "improbable"}  # another threshold leaves none out
+    # A threshold of one's own leaves no improbable lesion out; what three planes left out stays so at the run's own.
+    keeps = _isJoined(found) and any(found["thresholds"].get(str(value)) == t for value, t in thresholds.items())
+    run = {key: value for key, value in found.items() if key != "improbable" or keeps}
     return {**withLesions(run, lesions, reasons), "thresholds": {str(value): t for value, t in thresholds.items()}}
 
 

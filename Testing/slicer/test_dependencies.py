@@ -282,6 +282,16 @@ def test_torch_and_trainings_packages_come_from_the_folder_only_where_torch_is_i
     assert "wheels" in line
 
 
+def test_the_packages_of_an_export_to_dicom_come_from_the_folder_where_they_are_in_it(monkeypatch, tmp_path):
+    missing = {dependencies.REQUIREMENTS_FILE: ["openvino>=2025.0"], dependencies.DICOM_FILE: ["highdicom>=0.28"]}
+    monkeypatch.setattr(dependencies, "missingRequirements", lambda name=dependencies.REQUIREMENTS_FILE: missing[name])
+    asked = []
+    monkeypatch.setattr(slicer.packaging, "pip_install", lambda wanted, requester: asked.append(wanted), raising=False)
+    dependencies.installFromFolder(wheels(tmp_path / "a", "openvino"))
+    dependencies.installFromFolder(wheels(tmp_path / "b", "openvino", "highdicom"))
+    assert [words[3:] for words in asked] == [["openvino>=2025.0"], ["openvino>=2025.0", "highdicom>=0.28"]]
+
+
 @pytest.mark.parametrize("kind", ["none", "empty", "file"])
 def test_a_folder_without_wheels_is_refused_with_what_to_do(tmp_path, kind):
     folder = tmp_path / kind

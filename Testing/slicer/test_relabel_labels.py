@@ -10,6 +10,7 @@ import pytest
 import slicer
 from panel_runs import run, segmentations
 from result_phantoms import CARD, LARGE, SMALL, probabilityOf, writeResult
+from section_checks import checkNothingIsCut
 from slicer_phantoms import BLOCK_VOXELS, addHead, voxelVolumeMl
 from stand_in.panel import click, waitUntil
 from stand_in_cards import Label
@@ -55,9 +56,9 @@ def addPerfusion(folder, node, delayed=True):
     return result_nodes.bringIn(out, card, node, {}, {})[0]
 
 
-def addTwoLabels(folder, node):
+def addTwoLabels(folder, node, **more):
     """Infarct (the larger block, 0.8) and hemorrhage (the smaller one, 0.6), each with its own probability."""
-    out = writeResult(folder, node)
+    out = writeResult(folder, node, **more)
     both = probabilityOf(node)
     for value, name in ((LARGE, "ischemic-lesion"), (SMALL, "hemorrhage")):
         own = np.where(both.array == np.float32(value), both.array, np.float32(0.05))
@@ -143,6 +144,13 @@ def test_each_label_keeps_its_own_threshold(scene, tmp_path):
     assert app.storedMeasurements(segmentation)["thresholds"] == {"1": 0.9, "2": 0.5}
 
 
+def test_what_three_planes_left_out_is_told_as_long_as_a_label_stands_at_the_runs_threshold(scene, tmp_path):
+    left = {"lesions": 2, "volume_ml": 0.3}
+    segmentation = addTwoLabels(tmp_path / "out", addHead(), system="three-projection", improbable=left)
+    assert relabel.relabel(segmentation, 0.3, BLOOD)["improbable"] == left
+    assert "improbable" not in relabel.relabel(segmentation, 0.3, CORE)
+
+
 def test_all_labels_back_at_their_own_thresholds_are_the_result_as_found(scene, tmp_path):
     segmentation = addTwoLabels(tmp_path / "out", addHead())
     found = app.storedMeasurements(segmentation)
@@ -167,6 +175,7 @@ def test_on_the_stand_in_the_slider_moves_the_label_that_is_chosen_and_no_other(
     waitUntil(panel, lambda: relabel.threshold(segmentation, CORE) == 0.1)
     assert relabel.threshold(segmentation, BLOOD) == 0.9
     assert ui.thresholdSlider.value == pytest.approx(0.9)
+    checkNothingIsCut(panel)
     click(ui.thresholdResetButton)
     assert ui.thresholdLabelSelector.currentData == BLOOD
     assert [relabel.threshold(segmentation, value) for value in (CORE, BLOOD)] == [0.4, 0.4]

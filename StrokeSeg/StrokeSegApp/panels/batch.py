@@ -143,6 +143,8 @@ class BatchPanel:
         elif progress is not None:
             self._progress = progress
             text = _("Reading the DICOM files of '{case}': {done} of {total}")
+            if progress.total == 0:
+                text = _("Looking for DICOM files in '{case}'")
             self._view.say(text.format(case=progress.stage, done=progress.done, total=progress.total))
             self.update()
 
