@@ -193,6 +193,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/preprocess/brain.py
   StrokeSegLib/preprocess/ct_beside_bone.py
   StrokeSegLib/preprocess/ct_brain.py
+  StrokeSegLib/preprocess/ct_edge.py
   StrokeSegLib/preprocess/ct_level.py
   StrokeSegLib/preprocess/doubts.py
   StrokeSegLib/preprocess/geometry.py

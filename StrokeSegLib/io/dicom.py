@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ _DTYPES: dict[int, type[Any]] = {
 #: Two slices nearer than this lie at the same place.
 _SAME_PLACE_MM = 0.01
 _SAME_DIRECTION = 1e-3
+#: Pixel sizes that differ less are one size written with more or fewer digits, mm: 0.05 mm over 512 of them.
+_SAME_PIXEL_MM = 1e-4
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def _volumes(series: dict[str, list[Slice]]) -> dict[str, list[Slice]]:
 
 
 def _series_of(folder: Path) -> dict[str, list[Slice]]:
-    """Headers by series UID.
+    """Headers by series UID; localizers are passed over as they are no scan, unless there is nothing else.
 
     Raises:
         InputError: No image in the folder, or a damaged one.
@@ -154,8 +157,9 @@ def _series_in_steps(folder: Path) -> Generator[tuple[int, int], None, dict[str,
         raise InputError(
             f"the folder {folder} holds no DICOM image among its {len(files)} files, one is needed: {cure}"
         )
+    scans = [s for s in slices if "LOCALIZER" not in s.image_type.split("\\")]
     series: dict[str, list[Slice]] = {}
-    for item in slices:
+    for item in scans or slices:
         series.setdefault(item.series, []).append(item)
     return series
 
@@ -222,9 +226,7 @@ def _check_one_stack(source: str, slices: Sequence[Slice]) -> None:
                 f"{item.path} does not say where its slice lies (position, orientation or pixel spacing is missing), "
                 f"an original CT or MR slice is needed: leave it out, or give the series as NIfTI"
             )
-    sizes = Counter(
-        f"{s.size[0]} x {s.size[1]} pixels of {s.spacing_ij_mm[0]:g} x {s.spacing_ij_mm[1]:g} mm" for s in slices
-    )
+    sizes = Counter(_size_of(item, first) for item in slices)
     if len(sizes) > 1:
         kinds = ", ".join(f"{count} of {size}" for size, count in sizes.items())
         raise InputError(f"the slices of {source} differ in size ({kinds}), one size is needed: take the others out")
@@ -234,6 +236,13 @@ def _check_one_stack(source: str, slices: Sequence[Slice]) -> None:
             f"{len(turned)} of the {len(slices)} slices of {source} lie in another plane "
             f"(such as {turned[0].path.name}), parallel slices are needed: take the others out (is it a localizer?)"
         )
+
+
+def _size_of(item: Slice, first: Slice) -> str:
+    """Pixels of a slice in words; a pixel that is as large as the first slice's, but for rounding, is told as that."""
+    same = np.allclose(item.spacing_ij_mm, first.spacing_ij_mm, rtol=0, atol=_SAME_PIXEL_MM)
+    i_mm, j_mm = (first if same else item).spacing_ij_mm
+    return f"{item.size[0]} x {item.size[1]} pixels of {i_mm:g} x {j_mm:g} mm"
 
 
 def _axes(source: str, numbers: tuple[float, ...]) -> NDArray[np.float64]:
@@ -258,9 +267,12 @@ def _sorted_once(source: str, slices: Sequence[Slice], normal: NDArray[np.float6
     seen: dict[str, Slice] = {}
     for item in slices:
         seen.setdefault(item.instance or str(item.path), item)
-    unique = sorted(seen.values(), key=lambda s: float(np.dot(s.position, normal)))
-    heights = np.array([np.dot(s.position, normal) for s in unique])
-    places = int((np.diff(heights) > _SAME_PLACE_MM).sum()) + 1
+    unique: list[Slice] = []
+    for item in sorted(seen.values(), key=lambda s: float(np.dot(s.position, normal))):
+        last = unique[-1] if unique else None
+        if last is None or not _same_place(item, last, normal) or not _same_pixels(item, last):
+            unique.append(item)
+    places = 1 + sum(not _same_place(a, b, normal) for a, b in pairwise(unique))
     if places < len(unique):
         raise InputError(
             f"{source} holds {len(unique)} images at {places} slice positions ({len(unique) / places:g} volumes in one "
@@ -268,6 +280,15 @@ def _sorted_once(source: str, slices: Sequence[Slice], normal: NDArray[np.float6
         )
     copies = len(slices) - len(unique)
     return unique, [f"{source} holds {copies} copies of its slices, they were left out"] if copies else []
+
+
+def _same_place(a: Slice, b: Slice, normal: NDArray[np.float64]) -> bool:
+    return abs(float(np.dot(np.subtract(a.position, b.position), normal))) <= _SAME_PLACE_MM
+
+
+def _same_pixels(a: Slice, b: Slice) -> bool:
+    """Whether two files hold one image, exported twice under two names."""
+    return bool(np.array_equal(_pixels([a]), _pixels([b])))
 
 
 def _pixels(slices: Sequence[Slice]) -> NDArray[Any]:

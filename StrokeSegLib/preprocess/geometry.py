@@ -16,6 +16,8 @@ from StrokeSegLib.volume import Volume, from_sitk, to_sitk
 #: Sampling more than this much coarser than the source averages whole source voxels first, so that nothing is skipped.
 AVERAGE_ABOVE = 2.0
 _THREADS = 2
+#: Maps that are above 0 in all of the brain, and 0 where they have no value.
+ABOVE_0_ROLES = ("cbf", "cbv", "mtt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +170,14 @@ def onto_reference(volume: Volume, reference: Volume, role: str, *, outside: flo
             f"{role} does not overlap the first input in space (centers {_center_gap_mm(volume, reference):.0f} mm "
             "apart); needed: images of one head in one frame of reference; check that both belong to the same study"
         )
-    return resample(volume, grid_of(reference), outside=outside)
+    on_grid = resample(volume, grid_of(reference), outside=outside)
+    return _with_sharp_edge(on_grid, volume) if role in ABOVE_0_ROLES else on_grid
+
+
+def _with_sharp_edge(on_grid: Volume, volume: Volume) -> Volume:
+    """A resampled map whose edge is no mean of brain and the 0 around it, which would look like brain without blood."""
+    part = resample(volume.with_array((volume.array > 0).astype(np.float32)), grid_of(on_grid)).array
+    return on_grid.with_array(np.where(part < 0.5, np.float32(0), on_grid.array / np.clip(part, 0.5, 1)))
 
 
 def _center_gap_mm(a: Volume, b: Volume) -> float:

@@ -30,6 +30,8 @@ CT_AIR_HU, CT_AIR_FRACTION = -500.0, 0.2
 BETWEEN_AIR_AND_FAT_HU, NOISE_BETWEEN, NOISE_ABOVE = (-500.0, -150.0), 0.2, 0.7
 #: Where a CT's air lies, HU: a constant there is air, any other around the head is padding.
 AIR_HU = (-1100.0, -900.0)
+#: Padding of a CT is not lower, HU.
+LOWEST_PADDING_HU = -4000.0
 #: A skull-stripped CT with zeros around it: so much of it lies at the values of brain, fluid and blood, HU. The rest is
 #: what the stripping left of bone and scalp.
 CT_BRAIN_HU, CT_BRAIN_FRACTION = (-20.0, 120.0), 0.85
@@ -256,7 +258,8 @@ def _is_ct(array: NDArray[Any], wants_ct: bool) -> bool:
     if not looks_like_ct(array):
         return False
     measured = _measured(array)
-    return looks_like_ct(measured) or _looks_like_stripped_ct(measured)
+    stripped = _sample(array).min() > LOWEST_PADDING_HU and _looks_like_stripped_ct(measured)
+    return looks_like_ct(measured) or bool(stripped)
 
 
 def check_modality(array: NDArray[Any], modality: str | None, role: str) -> None:

@@ -77,4 +77,10 @@ def to_seconds(
                 f"{role} has a median of {median:.3g} in the brain, expected {low:g} to {high:g} {UNITS[role]}: "
                 "check its unit and its role"
             )
+    late, transit = (float(np.median(result[role][brain])) for role in ("tmax", "mtt"))
+    if late > transit:
+        warnings.append(
+            f"tmax has a larger median in the brain than mtt ({late:.3g} and {transit:.3g} s), as hardly any has: "
+            "check that mtt and tmax are not swapped"
+        )
     return result, notes, warnings

@@ -20,6 +20,8 @@ from StrokeSegLib.preprocess.perfusion_maps import perfusion_brain, time_divisor
 from StrokeSegLib.systems.base import Prepared, System
 from StrokeSegLib.volume import Volume
 
+#: A map has a value above this part of its bright ones (percentile 95).
+NO_VALUE_PART = 1e-3
 #: Channels in order; ``ct`` may be missing and is zeros then.
 CHANNELS = ("ct", "cbf", "cbv", "mtt", "tmax")
 MAPS = CHANNELS[1:]
@@ -69,7 +71,7 @@ def prepare(
     else:
         grid = resized_grid(grid_of(reference), (int(size[2]), int(size[1]), int(size[0])))
     on_grid = {role: resample(volume, grid).array for role, volume in axial.items()}
-    shown = (axial["cbf"].array > 0) | (axial["cbv"].array > 0)
+    shown = _has_values(axial["cbf"].array) | _has_values(axial["cbv"].array)
     part = resample(axial["cbf"].with_array(shown.astype(np.float32)), grid).array
     for role in MAPS:
         # At the brain's edge the mean with the zeros around it would look like a rim without blood.
@@ -83,6 +85,12 @@ def prepare(
     if "ct" not in on_grid:
         warnings.append("no ct was given: the network sees the perfusion maps only")
     return Prepared(channels, grid, brain, notes, tuple(warnings))
+
+
+def _has_values(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where a map is more than what calculation leaves of 0: resampling alone makes 1e-12 of it."""
+    above = image[image > 0]
+    return np.asarray(image > (NO_VALUE_PART * float(np.percentile(above, 95)) if above.size else 0.0), bool)
 
 
 def _channel(

@@ -15,8 +15,9 @@ import numpy as np
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.measure import midsagittal_plane
 from StrokeSegLib.preprocess.ct_brain import brain_doubts, component_brain_mask, ct_brain_mask
+from StrokeSegLib.preprocess.ct_edge import resampled_ct
 from StrokeSegLib.preprocess.ct_level import leveled
-from StrokeSegLib.preprocess.geometry import Grid, resample, to_axial, working_grid
+from StrokeSegLib.preprocess.geometry import Grid, to_axial, working_grid
 from StrokeSegLib.preprocess.mirror import mirrored
 from StrokeSegLib.preprocess.normalize import minmax_brain, zscore, zscore_minmax_grey
 from StrokeSegLib.systems.base import Prepared, System
@@ -24,8 +25,6 @@ from StrokeSegLib.volume import Volume
 
 #: Clamped before anything else, HU.
 CLAMP_HU = (0.0, 80.0)
-#: Value outside a scan that was rotated or moved: air.
-AIR_HU = -1000.0
 #: The published network saw slices of 1 mm only; beyond this it is out of its domain, mm.
 THICK_SLICE_MM = 6.0
 #: Unit and limit of the difference to the other side: early infarcts lose 2 to 10 HU.
@@ -64,7 +63,7 @@ def prepare(
         raise InputError(f"unknown norm {norm!r}; known: {', '.join(NORMS)}")
     axial = to_axial(inputs["ct"])
     grid = working_grid(axial, axial.spacing_mm[0] if in_plane_mm is None else in_plane_mm, min_slice_mm)
-    hu = resample(axial, grid, outside=AIR_HU).array
+    hu = resampled_ct(axial, grid)
     mask = find_brain(hu, grid.spacing_mm, brain)
     warnings = [] if brain == "none" else list(brain_doubts(hu, mask, grid.spacing_mm))
     if tissue_hu is not None:

@@ -16,19 +16,19 @@ import numpy as np
 
 from StrokeSegLib.preprocess.ct_beside_bone import beside_bone
 from StrokeSegLib.preprocess.ct_brain import brain_doubts
+from StrokeSegLib.preprocess.ct_edge import resampled_ct
 from StrokeSegLib.preprocess.ct_level import leveled
 from StrokeSegLib.preprocess.geometry import (
     Grid,
     cropped_or_padded,
     grid_of,
     isotropic_grid,
-    resample,
     to_axial,
     working_grid,
 )
 from StrokeSegLib.systems.base import Prepared, System
 from StrokeSegLib.systems.dpn92_constants import PAPER
-from StrokeSegLib.systems.noncontrast_ct import AIR_HU, find_brain
+from StrokeSegLib.systems.noncontrast_ct import find_brain
 from StrokeSegLib.volume import Volume
 
 
@@ -96,7 +96,7 @@ def _prepared(
     *,
     doubts: bool,
 ) -> Prepared:
-    hu = resample(axial, grid, outside=AIR_HU).array
+    hu = resampled_ct(axial, grid)
     mask = find_brain(hu, grid.spacing_mm, brain)
     warnings = brain_doubts(hu, mask, grid.spacing_mm) if doubts else ()
     beside = None if marks_beside_bone else beside_bone(hu)

@@ -79,6 +79,6 @@ def test_a_b_value_that_changes_from_slice_to_slice_of_one_volume_divides_nothin
 
 
 def test_several_volumes_of_one_b_value_are_refused(tmp_path: Path) -> None:
-    for direction in "xyz":
-        ramp_series(tmp_path / direction, [0.0, 5.0, 10.0], DiffusionBValue=1000.0)
+    for n, direction in enumerate("xyz"):
+        ramp_series(tmp_path / direction, [0.0, 5.0, 10.0], DiffusionBValue=1000.0, intercept=float(n))
     one_line(tmp_path, "9 images at 3 slice positions", "3 volumes", "dcm2niix")
