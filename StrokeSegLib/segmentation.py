@@ -167,13 +167,15 @@ def segment(
     report("measure", 0, 1)
     thresholds = _thresholds(card, prediction, threshold)
     least = card.min_lesion_probability if threshold is None else 0.0  # who sets a threshold wants all that it marks
-    labels, dropped_ml = _labels(volumes, card, system, prediction, thresholds, least)
-    plane = midsagittal_plane(prediction.brain)
+    with ThreadPoolExecutor(1) as beside:
+        found_plane = beside.submit(midsagittal_plane, prediction.brain)
+        labels, dropped_ml = _labels(volumes, card, system, prediction, thresholds, least)
+        uncertainty = uncertainty_map(prediction.probability, labels)
+        plane = found_plane.result()
     value = lesion_value(volumes, prediction.notes)
     image, scale = (volumes[value.role], value.scale) if value else (None, 1.0)
     measured = measure_lesions(labels, prediction.probability, plane=plane, image=image, image_scale=scale)
     lesions = _with_probability(measured, card)
-    uncertainty = uncertainty_map(prediction.probability, labels)
     warnings = (*warnings, *prediction.warnings)
     run = prediction.run
     report("measure", 1, 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from scipy import ndimage
 from scipy.optimize import minimize
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.io.box import Box, box_of
+from StrokeSegLib.io.box import Box, box_above, box_of
 from StrokeSegLib.volume import Volume
 
 #: Probabilities are kept this far from 0 and 1 before their log odds are taken.
@@ -74,21 +75,22 @@ def uncertainty_map(probability: Mapping[int, Volume], labels: Volume) -> Volume
     result = np.zeros(labels.array.shape, np.float32)
     maps = {value: np.asarray(one.array, np.float32) for value, one in probability.items()}
     margins = [int(np.ceil(_REACH * SURROUNDINGS_FWHM_MM / 2.355 / step)) for step in labels.spacing_mm[::-1]]
-    boxes = [box_of(labels.array > 0), *(_widened(box_of(p > _NOTHING), margins, p.shape) for p in maps.values())]
+    boxes = [box_of(labels.array), *(_widened(box_above(p, _NOTHING), margins, p.shape) for p in maps.values())]
     box = _around(boxes)
     if box is None:
         return labels.with_array(result)
     blurred = {value: _Blurred.of(p[box], labels.spacing_mm) for value, p in maps.items()}
 
     def fill(n: int) -> None:
-        k, rows, columns = box[0].start + n, box[1], box[2]
-        seen = {
-            value: _from_log_odds(
-                (1 - SURROUNDINGS) * _log_odds(p[k, rows, columns]) + SURROUNDINGS * blurred[value].slice_of(n)
-            )
-            for value, p in maps.items()
-        }
-        result[k, rows, columns] = error_probability(seen, labels.array[k, rows, columns])
+        part = (box[0].start + n, box[1], box[2])
+        seen = {}
+        for value, p in maps.items():
+            odds, near = _log_odds(p[part]), blurred[value].slice_of(n)
+            odds *= 1 - SURROUNDINGS
+            near *= SURROUNDINGS
+            odds += near
+            seen[value] = _from_log_odds(odds)
+        result[part] = error_probability(seen, labels.array[part])
 
     with ThreadPoolExecutor(_THREADS) as pool:
         for _ in pool.map(fill, range(box[0].stop - box[0].start)):
@@ -136,8 +138,13 @@ class _Blurred:
     def _between(
         array: NDArray[np.float32], axis: int, low: NDArray[np.intp], part: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        high = np.minimum(low + 1, array.shape[axis] - 1)
-        return np.asarray(array.take(low, axis) * (1 - part) + array.take(high, axis) * part)
+        before: tuple[Any, ...] = (slice(None),) * axis
+        result: NDArray[np.float32] = array[*before, low]  # of columns twice as quick as take()
+        result *= 1 - part
+        higher = array[*before, np.minimum(low + 1, array.shape[axis] - 1)]
+        higher *= part
+        result += higher
+        return result
 
 
 def _log_odds(p: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from StrokeSegLib.inference.backends import Backend
 from StrokeSegLib.inference.network import NetworkRun, run_networks
@@ -161,5 +162,6 @@ def _cropped_planes(prepared: Prepared, divisor: int) -> Prepared:
 
 def _restored_labels(labels: NDArray[np.uint8], prepared: Prepared, reference: Volume) -> Volume:
     """A label map on the reference's grid: each label linear, above a half; hemorrhage where two meet."""
-    order = sorted({int(v) for v in np.unique(labels)} - {0}, key=lambda v: v == HEMORRHAGE)
+    present = [value for value, part in enumerate(ndimage.find_objects(labels), start=1) if part is not None]
+    order = sorted(present, key=lambda v: v == HEMORRHAGE)
     return restore_labels(labels, prepared.grid, reference, order)

@@ -72,7 +72,7 @@ def restore_labels(labels: NDArray[np.uint8], grid: Grid, reference: Volume, ord
             continue
 
         def use(k: int, in_plane: tuple[slice, slice], values: NDArray[np.float32], value: int = value) -> None:
-            result[k, *in_plane][values > 0.5] = value
+            np.copyto(result[k, *in_plane], np.uint8(value), where=values > 0.5)
 
         _each_slice(part, lines, use)
     return reference.with_array(result)
@@ -108,9 +108,10 @@ class _Axis:
     def along(self, plane: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
         """A plane of the working grid, its ``axis`` sampled where this axis has voxels."""
         part = self.part[:, None] if axis == 0 else self.part
-        result: NDArray[np.float32] = plane.take(self.low, axis)
+        before: tuple[Any, ...] = (slice(None),) * axis
+        result: NDArray[np.float32] = plane[*before, self.low]  # of columns twice as quick as take()
         result *= 1 - part
-        higher = plane.take(self.high, axis)
+        higher = plane[*before, self.high]
         higher *= part
         result += higher
         return result

@@ -9,6 +9,7 @@ from scipy import ndimage
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.running import Counter, Members
 from StrokeSegLib.inference.windows import batches, brain_box
+from StrokeSegLib.io.box import Box, box_of
 
 #: Slices that go through the network at once: enough to keep a CPU busy, little memory.
 SLICES_PER_BATCH = 8
@@ -18,8 +19,6 @@ MARGIN_VOXELS = 12
 BEYOND_MASK_VOXELS = 2
 
 _IN_PLANE_CROSS = ndimage.generate_binary_structure(2, 1)[None]
-
-Box = tuple[slice, slice, slice]
 
 
 def slice_box(brain: NDArray[np.bool_], divisor: int, *, crop: bool) -> Box:
@@ -87,14 +86,29 @@ def run_slices(
     result = np.zeros((labels, *brain.shape), np.float32)
     inside, cut = _overlap((rows, columns), brain.shape[1:])
     kept = np.moveaxis(arrays.take(found), 1, 0)[:, :, cut[0], cut[1]]
-    result[:, slices, inside[0], inside[1]] = kept * near_brain(brain)[slices, inside[0], inside[1]]
+    within = (slices, inside[0], inside[1])
+    np.multiply(kept, near_brain(brain)[within], out=result[:, *within])
     return result
 
 
 def near_brain(brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The brain and a little around it in the plane: no stroke in scalp, eye or muscle, whatever they look like."""
-    near: NDArray[np.bool_] = ndimage.binary_dilation(brain, _IN_PLANE_CROSS, iterations=BEYOND_MASK_VOXELS)
+    near: NDArray[np.bool_] = np.zeros_like(brain)
+    box = box_of(brain)
+    if box is not None:
+        near[_wider(box, brain.shape)] = ndimage.binary_dilation(
+            brain[_wider(box, brain.shape)], _IN_PLANE_CROSS, iterations=BEYOND_MASK_VOXELS
+        )
     return near
+
+
+def _wider(box: Box, shape: tuple[int, ...]) -> Box:
+    """The box and what the mask in it may grow by, as far as the volume goes."""
+    rows, columns = (
+        slice(max(0, each.start - BEYOND_MASK_VOXELS), min(size, each.stop + BEYOND_MASK_VOXELS))
+        for each, size in zip(box[1:], shape[1:], strict=True)
+    )
+    return box[0], rows, columns
 
 
 def _cut(channels: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ box around what is not 0 is then read to where it is to stay.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ from StrokeSegLib.volume import Volume
 Box: TypeAlias = tuple[slice, slice, slice]
 #: The box of an image that is all 0: a box must have voxels.
 NOTHING: Box = (slice(0, 1), slice(0, 1), slice(0, 1))
+_THREADS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,33 @@ def box_of(image: NDArray[Any]) -> Box | None:
         box.append(slice(int(where[0]), int(where[-1]) + 1))
         part = part[tuple(box[axis] if a == axis else slice(None) for a in range(3))]
     return box[0], box[1], box[2]
+
+
+def box_above(image: NDArray[Any], least: float) -> Box | None:
+    """Slices along k, j, i around all that is larger than ``least``; None where nothing is.
+
+    Slice by slice and in threads: the mask of a whole volume would take longer to make than to look at.
+    """
+    shown = [np.zeros(n, np.bool_) for n in image.shape]
+
+    def look(first: int) -> list[NDArray[np.bool_]]:
+        own = [np.zeros(n, np.bool_) for n in image.shape]
+        for k in range(first, image.shape[0], _THREADS):
+            above = image[k] > least
+            rows = above.any(axis=1)
+            if rows.any():
+                own[0][k] = True
+                own[1] |= rows
+                own[2] |= above.any(axis=0)
+        return own
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for own in pool.map(look, range(_THREADS)):
+            for axis in range(3):
+                shown[axis] |= own[axis]
+    if not shown[0].any():
+        return None
+    return _range(shown[0]), _range(shown[1]), _range(shown[2])
 
 
 def boxed(volume: Volume) -> BoxedImage:

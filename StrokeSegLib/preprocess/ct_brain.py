@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from StrokeSegLib.io.box import box_of
 from StrokeSegLib.measure import CONNECTIVITY_26
 
 #: Smoothed HU of brain, CSF and fresh blood; fat and air lie below, bone above.
@@ -309,7 +310,12 @@ def grown(mask: NDArray[np.bool_], radius_mm: float, step_mm: tuple[float, float
 
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
+    """Each slice with what its mask encloses: that lies in the box around all of the mask."""
+    filled: NDArray[np.bool_] = np.zeros_like(mask)
+    box = box_of(mask)
+    if box is not None:
+        filled[box] = np.stack([ndimage.binary_fill_holes(plane) for plane in mask[box]])
+    return filled
 
 
 def _on_fine_grid(mask: NDArray[np.bool_], factors: list[int], shape: tuple[int, ...]) -> NDArray[np.bool_]:

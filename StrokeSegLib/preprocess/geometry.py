@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from StrokeSegLib.volume import Volume, from_sitk, to_sitk
 
 #: Sampling more than this much coarser than the source averages whole source voxels first, so that nothing is skipped.
 AVERAGE_ABOVE = 2.0
+_THREADS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +124,15 @@ def _averaged(volume: Volume, factors: list[int]) -> Volume:
     narrow = np.int32 if array.dtype.itemsize < 4 and array.dtype.kind in "iu" else sums  # quicker, and enough
     planes, rows, columns = array.shape[0] // k, array.shape[1] // j, array.shape[2] // i
     result: NDArray[np.float32] = np.empty((planes, rows, columns), np.float32)
-    for n in range(planes):
+
+    def average(n: int) -> None:
         slab = array[n * k : (n + 1) * k, : rows * j, : columns * i].sum(axis=0, dtype=narrow)
         by_rows = slab.reshape(rows, j, -1).sum(axis=1, dtype=sums)
         result[n] = by_rows.reshape(rows, columns, i).sum(axis=2) / (i * j * k)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for _ in pool.map(average, range(planes)):
+            pass
     spacing = np.array(volume.spacing_mm) * factors
     x, y, z = volume.ijk_to_lps((np.array(factors) - 1) / 2)
     return Volume(result, (spacing[0], spacing[1], spacing[2]), (x, y, z), volume.direction)

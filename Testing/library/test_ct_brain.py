@@ -10,7 +10,7 @@ from scipy import ndimage
 from synthetic_ct import ct_head, dice
 
 from StrokeSegLib.io import read_image
-from StrokeSegLib.preprocess.ct_brain import component_brain_mask, ct_brain_mask, deeper, grown
+from StrokeSegLib.preprocess.ct_brain import _filled, component_brain_mask, ct_brain_mask, deeper, grown
 from StrokeSegLib.preprocess.geometry import to_axial
 
 SCANS = {
@@ -108,3 +108,12 @@ def test_growing_and_shrinking_are_thresholds_of_the_distance(step_mm: tuple[flo
         beyond = np.pad(~plane, 3, mode="edge")
         depth = ndimage.distance_transform_edt(beyond, step_mm[1:])[3:-3, 3:-3]
         np.testing.assert_array_equal(core, depth > 4 if plane.any() else True)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.8])
+def test_holes_are_filled_in_the_box_around_the_mask_as_in_the_whole(part: float) -> None:
+    rng = np.random.default_rng(4)
+    mask = rng.random((4, 30, 40)) < part
+    mask[:, :5] = mask[:, :, 35:] = False
+    expected = np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
+    np.testing.assert_array_equal(_filled(mask), expected)

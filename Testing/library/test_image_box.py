@@ -9,7 +9,7 @@ import pytest
 
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.io import read_image, write_image
-from StrokeSegLib.io.box import boxed, boxed_file
+from StrokeSegLib.io.box import box_above, box_of, boxed, boxed_file
 from StrokeSegLib.volume import Volume
 
 TURN = np.linalg.qr(np.array([[0.9, -0.3, 0.2], [0.4, 0.8, -0.1], [-0.2, 0.3, 0.95]]))[0]
@@ -51,6 +51,15 @@ def test_the_box_goes_to_the_last_voxel_of_every_axis(tmp_path):
     array[2, 3, 4] = array[0, 0, 0] = 1
     write_image(Volume(array), tmp_path / "a.nii")
     np.testing.assert_array_equal(boxed_file(tmp_path / "a.nii").part(), array)
+
+
+@pytest.mark.parametrize("least", [0.0, 0.5, 0.97, 1.0])
+def test_the_box_of_what_is_above_a_limit_is_that_of_its_mask(least):
+    rng = np.random.default_rng(0)
+    for shape in ((5, 9, 7), (1, 4, 4), (2, 1, 30)):
+        array = rng.random(shape).astype(np.float32)
+        array[rng.random(shape) < 0.1] = np.nan
+        assert box_above(array, least) == box_of(array > least)
 
 
 def test_what_must_be_read_as_a_whole_is_left_to_read_image(tmp_path):

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from StrokeSegLib.errors import InputError
-from StrokeSegLib.postprocess import label_map, remove_small
+from StrokeSegLib.postprocess import close_ball, label_map, remove_small, remove_small_labels
 from StrokeSegLib.volume import Volume
 
 #: A voxel of 1 x 2 x 5 mm is 0.01 mL.
@@ -115,3 +116,26 @@ def test_a_label_map_of_planes_is_that_of_single_voxels() -> None:
     found = label_map({value: Volume(one, SPACING_MM) for value, one in p.items()}, thresholds, 0).array
     for at in np.ndindex(3, 6, 5):
         assert found[at] == labels_of({value: [float(one[at])] for value, one in p.items()}, thresholds)[0]
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.5, 1.5, 1.5), (0.45, 0.5, 3.2), (1.0, 1.0, 1.0), (0.7, 1.9, 0.9)])
+@pytest.mark.parametrize("radius_mm", [0.0, 0.9, 3.0, 4.1])
+def test_closing_row_by_row_is_closing_by_distances(spacing_mm: tuple[float, float, float], radius_mm: float) -> None:
+    """A voxel is filled where the ball around any place near it that holds it touches the mask."""
+    rng = np.random.default_rng(3)
+    for part in (0.002, 0.02, 0.3):
+        mask = rng.random((9, 24, 31)) < part
+        step, reach = spacing_mm[::-1], radius_mm * (1 + 1e-6)
+        pad = [int(reach // mm) + 1 for mm in step]
+        around = np.pad(mask, [(n, n) for n in pad])
+        grown = ndimage.distance_transform_edt(~around, sampling=step) <= reach
+        shrunk = ndimage.distance_transform_edt(grown, sampling=step) > reach
+        closed = close_ball(mask, radius_mm, spacing_mm)
+        np.testing.assert_array_equal(closed, shrunk[tuple(slice(n, -n) for n in pad)])
+
+
+def test_small_labels_go_whatever_their_numbers() -> None:
+    array = np.zeros((4, 9, 9), np.uint8)
+    array[1:3, 1:3, 1:3], array[0, 5, 5], array[1:3, 6:9, 6:9], array[3, 0, 0] = 2, 2, 200, 200
+    kept = remove_small_labels(Volume(array, (10.0, 10.0, 10.0)), 2.0).array
+    assert {value: int((kept == value).sum()) for value in (2, 200)} == {2: 8, 200: 18}

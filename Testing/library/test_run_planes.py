@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from synthetic_ct import ct_head, dice
 from test_predict import CARD, quiet
@@ -13,6 +14,7 @@ from test_predict import CARD, quiet
 from StrokeSegLib.errors import InputError
 from StrokeSegLib.inference.planes import members_by_plane
 from StrokeSegLib.inference.predict import Prediction, predict
+from StrokeSegLib.inference.slices import near_brain
 from StrokeSegLib.models import ModelCard
 from StrokeSegLib.systems import SYSTEMS
 from StrokeSegLib.volume import Volume
@@ -184,3 +186,12 @@ def test_whole_slices_are_seen_where_the_card_says_so() -> None:
     network = DarkAndBright()
     predict({"ct": ct}, whole, SYSTEM, {"axial": network}, quiet)
     assert {shape[1:] for shape in network.shapes} == {(3, 128, 128)}
+
+
+def test_what_lies_near_the_brain_is_found_in_the_box_around_it() -> None:
+    rng = np.random.default_rng(5)
+    for part in (0.0, 0.02, 0.4):
+        brain = rng.random((6, 20, 25)) < part
+        brain[:2] = brain[:, 12:] = False
+        cross = ndimage.generate_binary_structure(2, 1)[None]
+        np.testing.assert_array_equal(near_brain(brain), ndimage.binary_dilation(brain, cross, iterations=2))

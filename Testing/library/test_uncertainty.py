@@ -97,3 +97,30 @@ def test_as_blurred_voxel_by_voxel() -> None:
     np.testing.assert_allclose(found[inner], error_probability(seen, marked)[inner], atol=0.05)
     assert found[0, 69, 49] == 0
     assert found.dtype == np.float32
+
+
+def test_working_in_place_changes_no_bit() -> None:
+    """Beside the sum as it is written down, slice by slice, with a new array for each step."""
+    from StrokeSegLib import uncertainty as module
+
+    rng = np.random.default_rng(2)
+    maps = {value: rng.beta(0.3, 2.0, (7, 61, 53)).astype(np.float32) for value in (1, 2)}
+    marked = np.where(maps[1] > 0.6, 1, np.where(maps[2] > 0.7, 2, 0)).astype(np.uint8)
+    grid = Volume(marked, (0.45, 0.8, 2.3))
+    found = uncertainty_map({value: grid.with_array(p) for value, p in maps.items()}, grid).array
+    near = {value: module._Blurred.of(p, grid.spacing_mm) for value, p in maps.items()}
+
+    def between(array, axis, low, part):  # type: ignore[no-untyped-def]
+        high = np.minimum(low + 1, array.shape[axis] - 1)
+        return array.take(low, axis) * (1 - part) + array.take(high, axis) * part
+
+    for k in range(7):
+        seen = {}
+        for value, p in maps.items():
+            one = near[value]
+            plane = between(one.coarse, 0, one.low[0][k : k + 1], one.part[0][k : k + 1])[0]
+            around = between(between(plane, 0, one.low[1], one.part[1][:, None]), 1, one.low[2], one.part[2])
+            odds = p[k].clip(np.float32(1e-4), np.float32(1 - 1e-4))
+            log_odds = (1 - module.SURROUNDINGS) * np.log(odds / (1 - odds)) + module.SURROUNDINGS * around
+            seen[value] = np.reciprocal(np.exp(-log_odds) + 1)
+        np.testing.assert_array_equal(found[k], error_probability(seen, marked[k]))
