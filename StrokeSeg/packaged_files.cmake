@@ -270,6 +270,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/speed/inference.py
   StrokeSegLib/speed/picture.py
   StrokeSegLib/speed/plain.py
+  StrokeSegLib/speed/plain_case.py
   StrokeSegLib/speed/random_model.py
   StrokeSegLib/speed/recording.py
   StrokeSegLib/speed/scans.py

@@ -1,4 +1,10 @@
-"""Inference's speed on a scan of real size: by stage, beside plain MONAI, beside the machine's best rate."""
+"""Inference's speed on a scan of real size: by stage, beside plain MONAI, beside the machine's best rate.
+
+Two ratios compare with what a user would run instead. ``ratio`` is the whole case: all that plain MONAI does from the
+files to the saved label (``plain_case``), over all that we do in a warm run; importing torch and MONAI is not counted.
+``ratio_same_stages`` puts only our network stage against MONAI's, and our own reading, preparation and writing on both
+sides, so that those bound it.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +23,24 @@ from StrokeSegLib.io import write_image
 from StrokeSegLib.models import ModelCard, find_model, list_models
 from StrokeSegLib.segmentation import SegmentationResult, segment
 from StrokeSegLib.speed.floor import best_flop_per_second
-from StrokeSegLib.speed.plain import LIMIT_S, paper_overlap, plain_network
+from StrokeSegLib.speed.plain import LIMIT_S, paper_overlap
+from StrokeSegLib.speed.plain_case import plain_case
 from StrokeSegLib.speed.random_model import write_random_model
 from StrokeSegLib.speed.recording import Recorded, count_flop
 from StrokeSegLib.speed.scans import REAL_SIZES, ScanSize, make_scan
 from StrokeSegLib.speed.through_worker import worker_seconds
-from StrokeSegLib.systems import SYSTEMS
-from StrokeSegLib.systems.base import prepare_inputs
 from StrokeSegLib.training.benchmark_memory import process_memory_mb
 from StrokeSegLib.volume import Volume
 
 #: Parts of the scan's slices that the cost is measured on.
 PARTS = (0.25, 0.5, 0.75, 1.0)
-#: Stages that both sides share, in the order of the work.
+#: Our stages around the network, in the order of the work.
 SHARED = ("read", "preprocess", "restore", "measure", "write")
+#: Said where the ratios are printed.
+WHAT_RATIO_IS = (
+    "ratio: a whole case by MONAI alone, from loading the weights to the saved label, over ours; ratio same stages: "
+    "only its network in place of ours; imports of torch and MONAI are not counted"
+)
 
 
 @dataclass(frozen=True)
@@ -91,21 +101,22 @@ def _measured(card: ModelCard, progress: Progress, scan_size: ScanSize | None, l
         progress("measure", 2, steps)
         through_worker = worker_seconds(str(card.folder.resolve()), paths, folder / "worker")
         progress("measure", 3, steps)
-    plain = plain_network(card, prepare_inputs(SYSTEMS[card.system], scan, card.prepare_settings), limit_s)
+        whole_plain = plain_case(card, paths, folder / "plain", limit_s)
     progress("measure", 4, steps)
     networks, _ = Engine(keep=1).ready(card, "auto", "auto")
     cost = [_cost(card, scan, networks, part) for part in PARTS]
     progress("measure", 5, steps)
-    seconds = ours["seconds"]
-    whole_plain = sum(seconds[stage] for stage in SHARED) + plain.seconds
+    seconds, plain = ours["seconds"], whole_plain.network
+    plain_seconds = {f"plain_{stage}": s for stage, s in whole_plain.seconds.items()}
+    plain_seconds["plain_total"] = sum(plain_seconds.values())
     overhead = through_worker.pop("worker_overhead")
     return {
-        "ratio": whole_plain / seconds["total"],
+        "ratio": plain_seconds["plain_total"] / seconds["total"],
+        "ratio_same_stages": (sum(seconds[stage] for stage in SHARED) + plain.seconds) / seconds["total"],
         "ratio_network": plain.seconds / (seconds["network"] + seconds["stitch"]),
         "floor_fraction": ours["floor_s"] / seconds["network"],
         "worker_overhead": overhead,
-        "seconds": {**seconds, "floor": ours["floor_s"], "plain_network": plain.seconds, "plain_total": whole_plain}
-        | through_worker,
+        "seconds": {**seconds, "floor": ours["floor_s"], **plain_seconds, **through_worker},
         **({} if ours["peak_memory_mb"] is None else {"peak_memory_mb": ours["peak_memory_mb"]}),
         "size_ijk": list(size.size_ijk),
         "backend": ours["backend"],
@@ -114,6 +125,7 @@ def _measured(card: ModelCard, progress: Progress, scan_size: ScanSize | None, l
         "network_gflop": ours["flop"] / 1e9,
         "best_gflop_per_second": ours["rate"] / 1e9,
         "plain": {
+            "what": WHAT_RATIO_IS,
             "windows": plain.windows,
             "windows_run": plain.run,
             "extrapolated": plain.extrapolated,

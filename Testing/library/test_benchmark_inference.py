@@ -12,14 +12,17 @@ from PIL import Image
 
 from StrokeSegLib.cli import DONE, WRONG_INPUT, main
 from StrokeSegLib.cli.benchmark import show
+from StrokeSegLib.io import read_image, write_image
+from StrokeSegLib.metrics import dice
 from StrokeSegLib.models import find_model
 from StrokeSegLib.preprocess.intensity import looks_like_ct
+from StrokeSegLib.segmentation import segment
 from StrokeSegLib.speed import inference, plain
 from StrokeSegLib.speed.floor import best_flop_per_second
 from StrokeSegLib.speed.picture import draw_cost
+from StrokeSegLib.speed.plain_case import plain_case
 from StrokeSegLib.speed.recording import Recorded, count_flop
 from StrokeSegLib.speed.scans import REAL_SIZES, ScanSize, make_scan
-from StrokeSegLib.systems.base import Prepared
 
 COARSE = ScanSize((48, 48, 8), (4.5, 4.5, 18.0))
 
@@ -36,10 +39,17 @@ def test_the_command_measures_a_whole_run(
     seconds = measured["seconds"]
     stages = ("read", "preprocess", "network", "stitch", "restore", "measure", "write")
     assert seconds["total"] == pytest.approx(sum(seconds[stage] for stage in stages))
+    plain_stages = [seconds[f"plain_{name}"] for name in ("load", "read", "preprocess", "network", "restore", "write")]
+    assert min(plain_stages) > 0
+    assert seconds["plain_total"] == pytest.approx(sum(plain_stages))
     assert measured["ratio"] == pytest.approx(seconds["plain_total"] / seconds["total"])
+    around = seconds["total"] - seconds["network"] - seconds["stitch"]
+    assert measured["ratio_same_stages"] == pytest.approx((around + seconds["plain_network"]) / seconds["total"])
     assert measured["floor_fraction"] == pytest.approx(seconds["floor"] / seconds["network"])
     assert seconds["floor"] == pytest.approx(measured["network_gflop"] / measured["best_gflop_per_second"])
     assert min(seconds[name] for name in ("worker_cold_start", "worker_first_run", "worker_warm_run")) > 0
+    what = measured["plain"].pop("what")
+    assert all(words in what for words in ("ratio: a whole case", "ratio same stages", "imports"))
     assert measured["plain"] == {"windows": 8, "windows_run": 8, "extrapolated": False, "overlap": 0.0}
     assert [point["million_voxels"] for point in measured["cost"]] == [48 * 48 * n / 1e6 for n in (4, 8)]
     with Image.open(tmp_path / "cost.png") as picture:
@@ -88,14 +98,52 @@ def test_the_plain_side_reads_every_slice_once_or_says_that_it_counted(monkeypat
         return run(self, batch)
 
     monkeypatch.setattr(TorchBackend, "run_on_device", counted)
-    channels, grid = np.zeros((2, 10, 40, 32), np.float32), None
-    prepared = Prepared(channels, grid, np.zeros((10, 40, 32), bool))  # type: ignore[arg-type]
-    whole = plain.plain_network(find_model("mri"), prepared)
+    card = find_model("mri").reading(("dwi", "adc"))
+    channels, networks = np.zeros((2, 10, 40, 32), np.float32), plain.load_networks(card)
+    whole = plain.plain_network(card, networks, channels)
+    assert whole.probability["axial"].shape == (1, 10, 40, 32)
     assert (whole.windows, whole.run, whole.extrapolated) == (10, 10, False)
     assert calls == 1 + plain.SAMPLED + 10
-    some = plain.plain_network(find_model("mri"), prepared, limit_s=0.0)
+    some = plain.plain_network(card, networks, channels, limit_s=0.0)
     assert (some.windows, some.run, some.extrapolated) == (10, plain.SAMPLED, True)
     assert calls == 1 + plain.SAMPLED + 10 + 1 + plain.SAMPLED
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        ("mri", ScanSize((112, 112, 24), (2.0, 2.0, 6.0))),
+        ("ct-perfusion", ScanSize((96, 96, 16), (2.0, 2.0, 8.0))),
+    ],
+)
+def test_the_plain_case_finds_what_we_find(model: str, size: ScanSize, tmp_path: Path) -> None:
+    """It is a whole pipeline on the same weights, and no straw man: written on the scan's grid, it marks the same."""
+    card = find_model(model)
+    card = card.reading(card.roles)
+    scan = make_scan(card.system, card.roles, size)
+    paths = {role: tmp_path / f"{role}.nii.gz" for role in scan}
+    for role, path in paths.items():
+        write_image(scan[role], path)
+    ours = segment({role: str(path) for role, path in paths.items()}, model)
+    found = plain_case(card, paths, tmp_path / "plain", limit_s=1e9)
+    label = read_image(tmp_path / "plain" / f"{card.roles[0]}_lesion.nii.gz").volume
+    assert label.same_grid(ours.labels)
+    assert label.array.dtype == np.uint8
+    assert not found.network.extrapolated
+    assert dice(ours.labels.array == 1, label.array == 1) > 0.85
+
+
+@pytest.mark.parametrize(("model", "size_mm"), [("noncontrast-ct", 12.0), ("three-projection", 2.5)])
+def test_the_plain_case_of_a_ct_ends_on_its_grid(model: str, size_mm: float, tmp_path: Path) -> None:
+    """Windows are only counted; three planes are two grids, and their mean is on the scan's own."""
+    card = find_model(model)
+    ct = make_scan(card.system, card.roles, ScanSize((40, 40, round(144 / size_mm)), (6.0, 6.0, size_mm)))["ct"]
+    write_image(ct, tmp_path / "ct.nii.gz")
+    found = plain_case(card, {"ct": tmp_path / "ct.nii.gz"}, tmp_path / "plain", limit_s=0.0)
+    assert set(found.seconds) == {"load", "read", "preprocess", "network", "restore", "write"}
+    assert found.network.extrapolated
+    assert found.network.planes == ({"axial": 1} if model == "noncontrast-ct" else {"axial": 1, "isotropic": 2})
+    assert read_image(tmp_path / "plain" / "ct_lesion.nii.gz").volume.same_grid(ct)
 
 
 def test_real_sizes_are_those_of_clinics() -> None:
