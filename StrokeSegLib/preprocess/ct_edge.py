@@ -17,6 +17,8 @@ AIR_HU = -1000.0
 BONE_HU, BONE_FRACTION = 200.0, 0.02
 #: The part that has the highest value where an image was clipped there: bone cannot be told then.
 CLIPPED_FRACTION = 0.01
+#: Looked at in about so many rows and columns of each slice: a thin-slice scan is not copied for it.
+SPARSE_SIDE = 128
 
 
 def resampled_ct(axial: Volume, grid: Grid) -> NDArray[np.float32]:
@@ -24,8 +26,10 @@ def resampled_ct(axial: Volume, grid: Grid) -> NDArray[np.float32]:
 
     Blended with the 0 or the air around it, the brain would get a rim of fluid, or lose one.
     """
-    around = border_value(axial.array)
-    if around is None or not _stripped(axial.array, around):
+    rows, columns = (max(1, size // SPARSE_SIDE) for size in axial.array.shape[1:])
+    sparse = axial.array[:, ::rows, ::columns]
+    around = border_value(sparse)
+    if around is None or not _stripped(sparse, around):
         return resample(axial, grid, outside=AIR_HU).array
     inside = axial.array != around
     part = resample(axial.with_array(inside.astype(np.uint8)), grid).array
