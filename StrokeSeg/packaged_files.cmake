@@ -314,6 +314,7 @@ set(STROKESEG_LIBRARY_SCRIPTS
   StrokeSegLib/synth/mri_sequences.py
   StrokeSegLib/synth/mri_structural.py
   StrokeSegLib/synth/mri_tissues.py
+  StrokeSegLib/synth/mri_white_matter.py
   StrokeSegLib/synth/placement.py
   StrokeSegLib/synth/procedural.py
   StrokeSegLib/synth/procedural_brain.py

@@ -47,6 +47,8 @@ WITHOUT_PAIR: dict[tuple[str, ...], float] = {
 WITHOUT_DIFFUSION = (0.1, 0.25, 0.2, 0.45)
 #: Pixels of such an examination, mm; finer ones than these are reduced to the network's anyway.
 STRUCTURAL_IN_PLANE_MM = (0.9, 1.3)
+#: Showers of emboli are what diffusion is for: FLAIR, T1 and T2 alone show the larger of them at best.
+STRUCTURAL_SHOWER_CHANCE = 0.12
 DIFFUSION_PAIR = ("dwi", "adc")
 
 
@@ -88,7 +90,12 @@ def make_examination(
     if not set(roles) & set(DIFFUSION_PAIR):
         # Old infarcts are what they are sent for: acute ones are looked at with diffusion.
         # FLAIR, T1 and T2 are finer than diffusion images, and resampled to 2 mm less often.
-        finer = replace(ranges.diffusion, in_plane_mm=STRUCTURAL_IN_PLANE_MM, isotropic_2mm_chance=0.15)
+        finer = replace(
+            ranges.diffusion,
+            in_plane_mm=STRUCTURAL_IN_PLANE_MM,
+            isotropic_2mm_chance=0.15,
+            shower_chance=STRUCTURAL_SHOWER_CHANCE,
+        )
         ranges = replace(ranges, diffusion=finer, stage_chances=WITHOUT_DIFFUSION)
     return only_with(make_mri_case(rng, head, library, ranges=ranges, healthy=healthy), roles)
 

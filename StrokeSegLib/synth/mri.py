@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from StrokeSegLib.synth import distractors
 from StrokeSegLib.synth.aging import aged
 from StrokeSegLib.synth.anatomy import Head
+from StrokeSegLib.synth.ct_anatomy import Landmarks, landmarks
 from StrokeSegLib.synth.diffusion import (
     SyntheticCase,
     acquire,
@@ -28,6 +29,7 @@ from StrokeSegLib.synth.lesions import LesionLibrary
 from StrokeSegLib.synth.mri_sequences import MRI_RANGES, STAGES, MriRanges
 from StrokeSegLib.synth.mri_structural import STRUCTURAL, Scene, structural_image
 from StrokeSegLib.synth.mri_tissues import averaged, draw_tables, mixed, reference_signal
+from StrokeSegLib.synth.mri_white_matter import white_matter_disease
 from StrokeSegLib.synth.placement import ScanGrid, place
 from StrokeSegLib.volume import Volume
 
@@ -60,6 +62,9 @@ def make_mri_case(
         stroke can be seen on at least one of them; ``visible_on`` tells on which.
     """
     diffusion = ranges.diffusion
+    marks = landmarks(
+        head
+    )  # of the young head: they are kept from case to case, and the old one's lie in the same place
     head = aged(rng, head, ranges.diffusion.aging)
     grid = place(
         rng,
@@ -79,7 +84,7 @@ def make_mri_case(
     occupancy = np.zeros(grid.shape, np.float32)
     if not healthy:
         occupancy = lesion_occupancy(rng, head, library, grid, positions, parenchyma, diffusion)
-    weights = _state_weights(rng, occupancy, parenchyma, white, grid, parameters, ranges)
+    weights = _state_weights(rng, occupancy, parenchyma, white, grid, marks, parameters, ranges)
 
     stripped = bool(rng.random() < diffusion.skull_stripped_chance)
     reference = {role: reference_signal(mean[f"normal {role}"], white) for role in ("dwi", *STRUCTURAL)}
@@ -122,6 +127,7 @@ def _state_weights(
     parenchyma: Float,
     white: Float,
     grid: ScanGrid,
+    marks: Landmarks,
     parameters: dict[str, float],
     ranges: MriRanges,
 ) -> dict[str, Float]:
@@ -133,8 +139,7 @@ def _state_weights(
         cavity = np.clip((blur_mm(occupancy, grid.spacing_mm, 6.0) - 0.55) * 4, 0, 1) * infarct
     gliosis, fluid = zero, zero
     if rng.random() < ranges.white_matter_disease_chance:
-        field = smooth_field(rng, grid.shape, grid.spacing_mm, rng.uniform(6, 16))
-        gliosis = np.clip((field - rng.uniform(1.0, 2.0)) * 3, 0, 1) * (white > 0.8)
+        gliosis = white_matter_disease(rng, white, grid, marks)
     if rng.random() < ranges.perivascular_chance:
         field = smooth_field(rng, grid.shape, grid.spacing_mm, 3.0)
         fluid = np.clip((field - rng.uniform(2.8, 3.4)) * 1.5, 0, 0.7) * (parenchyma > 0.95)

@@ -83,8 +83,8 @@ class MriRanges:
     microbleed_chance: float = 0.2
     perivascular_chance: float = 0.4
     #: A lesion voxel that differs less than this part of white matter's signal, or so many SD, cannot be seen.
-    visible_contrast: float = 0.12
-    visible_noise_sd: float = 1.5
+    visible_contrast: float = 0.15
+    visible_noise_sd: float = 2.0
     visible_adc: float = 0.12
 
 
