@@ -28,14 +28,27 @@ _oblique[:3, 3] = (-35.25, 12.5, 61.125)
 GRIDS["oblique"] = _oblique
 
 
-def addHead(name: str = "DWI b1000", grid: str = "axial", shape: tuple[int, int, int] = (10, 14, 12)) -> Any:
+def addHead(
+    name: str = "DWI b1000",
+    grid: str = "axial",
+    shape: tuple[int, int, int] = (10, 14, 12),
+    values: tuple[int, int] = (100, 400),
+) -> Any:
     """A volume node of 100 everywhere with two brighter blocks (value 400): 3x3x3 and 1x2x2 voxels (k, j, i)."""
-    array = np.full(shape, 100, dtype=np.int16)
-    array[3:6, 4:7, 5:8] = 400
-    array[8:9, 10:12, 2:4] = 400
+    array = np.full(shape, values[0], dtype=np.int16)
+    array[3:6, 4:7, 5:8] = values[1]
+    array[8:9, 10:12, 2:4] = values[1]
     matrix = slicer.util.vtkMatrixFromArray(GRIDS[grid])
     node = slicer.util.addVolumeFromArray(array, matrix, name)
     node.CreateDefaultDisplayNodes()
+    return node
+
+
+def addAdc(name: str = "ADC", grid: str = "axial") -> Any:
+    """The ADC map of addHead, in 10^-6 mm2/s: lower in the blocks, and no two columns alike, as in no real one."""
+    node = addHead(name, grid, values=(800, 450))
+    slicer.util.arrayFromVolume(node)[:] += np.arange(12, dtype=np.int16)
+    slicer.util.arrayFromVolumeModified(node)
     return node
 
 

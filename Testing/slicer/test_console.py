@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 import slicer
-from slicer_phantoms import BLOCK_VOXELS, addHead, addRotationTransform
+from slicer_phantoms import BLOCK_VOXELS, addAdc, addHead, addRotationTransform
 from stand_in import ROOT
 from stand_in_cards import STAND_IN_COMMAND, card
 from StrokeSegApp.scene import volumeFromNode
@@ -51,7 +51,7 @@ def console(monkeypatch):
 
 
 def inputs(transform=None):
-    nodes = {"dwi": addHead("DWI", "oblique"), "adc": addHead("ADC", "oblique")}
+    nodes = {"dwi": addHead("DWI", "oblique"), "adc": addAdc("ADC", "oblique")}
     for node in nodes.values():
         node.SetAndObserveTransformNodeID(transform.GetID() if transform else None)
     return nodes

@@ -8,7 +8,7 @@ import tempfile
 import numpy as np
 import pytest
 from result_phantoms import probabilityOf
-from slicer_phantoms import addHead
+from slicer_phantoms import addAdc, addHead
 from StrokeSegApp.scene import volumeFromNode
 
 import StrokeSeg
@@ -30,7 +30,7 @@ def temporary(tmp_path, monkeypatch, scene):
 
 def writeTable(folder):
     """A case table of one head with truth."""
-    nodes = {"dwi": addHead("DWI"), "adc": addHead("ADC")}
+    nodes = {"dwi": addHead("DWI"), "adc": addAdc("ADC")}
     for role, node in nodes.items():
         write_image(volumeFromNode(node), folder / f"{role}.nii.gz")
     truth = probabilityOf(nodes["dwi"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from slicer_phantoms import BLOCK_VOXELS, GRIDS, addHead, addRotationTransform, voxelVolumeMl
+from slicer_phantoms import BLOCK_VOXELS, GRIDS, addAdc, addHead, addRotationTransform, voxelVolumeMl
 from stand_in import ROOT
 from stand_in_cards import STAND_IN_COMMAND, Card, Input, card
 from StrokeSegApp import logic
@@ -34,7 +34,7 @@ DATA = ROOT.parent / "shared" / "data"
 
 
 def inputs(grid="axial", transform=None):
-    nodes = {"dwi": addHead("DWI", grid), "adc": addHead("ADC", grid)}
+    nodes = {"dwi": addHead("DWI", grid), "adc": addAdc("ADC", grid)}
     for node in nodes.values():
         node.SetAndObserveTransformNodeID(transform.GetID() if transform else None)
     return nodes
@@ -77,7 +77,7 @@ def test_a_lesion_is_measured_where_the_transformed_volume_stands():
 
 
 def test_the_grid_is_that_of_the_models_first_role_whatever_order_the_caller_gives():
-    nodes = {"adc": addHead("ADC", "oblique"), "dwi": addHead("DWI", "axial")}
+    nodes = {"adc": addAdc("ADC", "oblique"), "dwi": addHead("DWI", "axial")}
     segmentation, _ = wait(start("bright", nodes)).finish()
     assert segmentation.GetName().endswith("DWI")
 
