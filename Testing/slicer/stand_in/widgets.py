@@ -177,18 +177,23 @@ class ctkCollapsibleButton(pythonqt.Strict, QtWidgets.QWidget):
         self._folding = True
         for child in children if collapsed else self._shown:
             child.setVisible(not collapsed)
+            # As ctk does: a child that is hidden while it is folded away is heard of, too.
+            child.setAttribute(QtCore.Qt.WA_WState_ExplicitShowHide, False)
             child.installEventFilter(self)
         self._folding = False
         self.contentsCollapsed.emit(collapsed)
 
     def eventFilter(self, child: Any, event: Any) -> bool:
-        """A child that is shown in a folded section stays hidden until it is unfolded."""
+        """A child that is shown in a folded section stays hidden until it is unfolded; one that is hidden stays so."""
         if self._collapsed and not self._folding and event.type() == QtCore.QEvent.ShowToParent:
             self._folding = True
             child.setVisible(False)
             self._folding = False
+            child.setAttribute(QtCore.Qt.WA_WState_ExplicitShowHide, False)
             if child not in self._shown:
                 self._shown.append(child)
+        elif self._collapsed and not self._folding and event.type() == QtCore.QEvent.HideToParent:
+            self._shown = [each for each in self._shown if each is not child]
         return False
 
     text = Property(str, lambda self: self._title, _setTitle)
