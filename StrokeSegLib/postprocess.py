@@ -132,7 +132,7 @@ def close_ball(mask: NDArray[Any], radius_mm: float, spacing_mm: tuple[float, fl
 def _grown_by_ball(mask: NDArray[np.bool_], reach_mm: float, sampling: tuple[float, float, float]) -> NDArray[np.bool_]:
     """What lies within a distance from the mask: a ball is rows of voxels, and the mask is moved to each row's place.
 
-    A tenth of the time of a map of distances, and the same.
+    The same as a threshold on a map of distances, without the map.
     """
     k_mm, j_mm, i_mm = sampling
     most_k, most_j, most_i = (int(reach_mm // step) for step in sampling)

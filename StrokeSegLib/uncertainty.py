@@ -139,7 +139,7 @@ class _Blurred:
         array: NDArray[np.float32], axis: int, low: NDArray[np.intp], part: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         before: tuple[Any, ...] = (slice(None),) * axis
-        result: NDArray[np.float32] = array[*before, low]  # of columns twice as quick as take()
+        result: NDArray[np.float32] = array[*before, low]
         result *= 1 - part
         higher = array[*before, np.minimum(low + 1, array.shape[axis] - 1)]
         higher *= part

@@ -109,7 +109,7 @@ class _Axis:
         """A plane of the working grid, its ``axis`` sampled where this axis has voxels."""
         part = self.part[:, None] if axis == 0 else self.part
         before: tuple[Any, ...] = (slice(None),) * axis
-        result: NDArray[np.float32] = plane[*before, self.low]  # of columns twice as quick as take()
+        result: NDArray[np.float32] = plane[*before, self.low]
         result *= 1 - part
         higher = plane[*before, self.high]
         higher *= part

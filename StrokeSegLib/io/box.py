@@ -83,7 +83,7 @@ def box_of(image: NDArray[Any]) -> Box | None:
 def box_above(image: NDArray[Any], least: float) -> Box | None:
     """Slices along k, j, i around all that is larger than ``least``; None where nothing is.
 
-    Slice by slice and in threads: the mask of a whole volume would take longer to make than to look at.
+    Slice by slice and in threads: no mask of a whole volume is made.
     """
     shown = [np.zeros(n, np.bool_) for n in image.shape]
 

@@ -152,7 +152,7 @@ def reasons_for_review(
         reasons.append(f"borderline: {doubtful} of {len(lesions)} lesions have {why}")
     for value, volume in probability.items() if not lesions else ():
         half = thresholds[value] / 2
-        # Slice by slice: a mask of a whole thin-slice scan takes ten times as long to make as to count.
+        # Slice by slice: no mask of a whole thin-slice scan is made.
         voxels = sum(int(np.count_nonzero(plane >= half)) for plane in volume.array)
         if voxels * volume.voxel_volume_ml >= NEAR_MISS_ML:
             reasons.append(
